@@ -1,9 +1,4 @@
-"""Defines the admin pages of tickers.
-
-The generator and the gateway apply each change of a ticker within a second. A ticker can be deleted only if the ticker
-is switched off and nothing uses it. For example, an entry in a list uses a ticker. The admin finds the uses through the
-database relations to tickers, because this app does not know the models of other apps.
-"""
+"""Defines the admin pages of tickers. A ticker can be deleted only if it is switched off and in no watchlist."""
 
 import time
 from collections.abc import Sequence
@@ -39,7 +34,7 @@ USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """Filters tickers by the state of their quote: fresh, stale or missing."""
+    """Filters tickers by their quote: fresh, stale or missing."""
 
     title = "price"
     parameter_name = "price"
@@ -104,10 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Returns the tickers with the columns `uses_0`, `uses_1` and so on.
+        """Counts for each ticker the rows of other tables that refer to it.
 
-        Each column belongs to one database relation to tickers, such as the relation from list entries. The column
-        counts the rows that refer to the ticker.
+        The attribute `uses_0` is the count for the first table, `uses_1` for the second table, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -117,10 +111,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Sets the attribute `quote` of each ticker on the page.
-
-        One Redis command reads all quotes.
-        """
+        """Stores the quote of each ticker on the page in `ticker.quote`; None if no quote was read."""
         changelist = super().get_changelist_instance(request)
         quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
@@ -142,20 +133,13 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns how many lists contain the ticker.
-
-        The result is a text. A dash stands for 0.
-        """
+        """Returns how many rows of other tables refer to the ticker, or a dash if there are none."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:
-        """Returns the newest changes of one ticker's base price as an HTML list.
-
-        Each line has the time, the user, the old price and the new price. The newest change comes first. There are at
-        most MAX_PRICE_CHANGES lines.
-        """
+        """Returns the last changes of a ticker's base price as an HTML list, newest first."""
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Ticker),
             object_id=str(ticker.pk),
@@ -167,20 +151,14 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the names of the fields that cannot be edited.
-
-        The symbol of an existing ticker cannot be edited, because the symbol is the key of the ticker's updates in
-        Kafka.
-        """
+        """Returns the names of the fields that cannot be edited. The symbol can be edited only in a new ticker."""
+        # The symbol is the key of the ticker's updates in Kafka.
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
     # --- Change log -------------------------------------------------------------------------------------------------
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Returns Django's message about a change.
-
-        If the base price has changed, the message contains the old and the new base price.
-        """
+        """Adds the old and the new base price to Django's message about a change."""
         message = super().construct_change_message(request, form, formsets, add)
         if not add and "base_price" in form.changed_data:
             change = describe_price_change(form.initial["base_price"], form.cleaned_data["base_price"])
@@ -190,10 +168,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return message
 
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
-        """Writes the change log of an import, with the old and the new base prices.
-
-        The default entries of django-import-export do not contain the prices.
-        """
+        """Writes the change log of an import, with the old and the new base prices."""
         for row in result.rows:
             if row.import_type == "new":
                 self.log_addition(request, row.instance, [{"added": {}}])
@@ -235,10 +210,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Returns what Django shows before tickers are deleted, and the reasons not to delete them.
+        """Returns the four values that Django needs before it deletes tickers.
 
-        The result has the same four parts as in Django. The fourth part holds sentences. Each sentence is a reason to
-        keep one of the tickers. If there is any sentence, Django refuses the deletion.
+        The last value is a list of sentences that say why tickers must stay. If the list is not empty, Django deletes
+        nothing.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
@@ -270,24 +245,19 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns how many seconds ago the producer made an update, by the update's timestamp.
-
-    Returns None if the timestamp is in the future, because then the producer's clock is ahead of ours.
-    """
+    """Returns the age of an update in seconds, or None if the update's timestamp is in the future."""
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000
 
 
 def is_stale(update: Update, source: str) -> bool:
-    """Returns whether a quote of a simulated ticker is older than STALE_AFTER.
-
-    A quote of a real source is never stale, because a symbol may be traded rarely.
-    """
+    """Returns whether a quote is simulated and older than the setting STALE_AFTER."""
+    # A symbol of a real source may be traded rarely.
     return source == SIMULATED and (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
 
 
 def format_age(seconds: float) -> str:
-    """Returns an age as text for the page, such as `90 s` or `5 min`."""
+    """Returns an age as text, such as `90 s` or `5 min`."""
     for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
         if seconds / length < limit:
             return f"{max(0, int(seconds / length))} {unit}"

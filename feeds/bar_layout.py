@@ -1,7 +1,8 @@
-"""Defines how Redis stores bars: days as JSON; seconds and minutes as rings. Pure.
+"""Defines how Redis stores bars. Pure.
 
-A bar summarizes the prices of one symbol in one second, minute or day. A ring is a Redis string with a fixed number of
-slots. Each slot holds one bar. A new bar overwrites the oldest bar.
+A bar summarizes the prices of one symbol in one second, minute or day. The bar of a day is stored as JSON. Bars of
+seconds and minutes are stored in rings. A ring is a Redis string with a fixed number of slots, and each new bar
+overwrites the oldest bar.
 """
 
 from collections.abc import Sequence
@@ -19,25 +20,18 @@ from feeds.wire import describe_decode_error
 DAY_PREFIX = "day:"
 
 VOLUME_UNIT = 1e-8
-"""The unit of volumes. The volume 150_000_000 stands for 1.5 shares or coins.
-
-Volumes are whole numbers, because sums of whole numbers are exact.
-"""
+"""The unit of volumes. For example, the volume 150_000_000 stands for 1.5 shares or coins."""
 
 MAX_VOLUME = 2**63 - 1
-"""The greatest volume of a bar: 92 billion shares or coins.
-
-A larger sum becomes this number.
-"""
+"""The greatest volume of a bar: 92 billion shares or coins."""
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
     """The bar of a symbol's newest market day, stored as JSON in the Redis key `day:SYMBOL`.
 
     `day` is the date on which the market day begins, such as 2026-11-22. `previous_close` is the last price before the
-    market day; None if there is no such price. `timestamp`, in unix microseconds, and `seq_id` are those of the update
-    that set `close`. `volume` is in VOLUME_UNITs. `source` names the source of the prices in this bar, and in the
-    symbol's bars of seconds and minutes in Redis.
+    market day; None if there is no such price. `timestamp` (in unix microseconds) and `seq_id` belong to the update
+    that set `close`. `volume` is in VOLUME_UNITs. `source` is the name of the source of the prices.
     """
 
     symbol: str
@@ -51,6 +45,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
     timestamp: int
     seq_id: int
     volume: int = 0
+    # The prices in the symbol's rings come from the same source.
     source: str = SIMULATED
 
 
@@ -62,7 +57,7 @@ _decode_day = msgspec.json.Decoder(NewestDay).decode
 
 
 def decode_day(value: bytes) -> NewestDay:
-    """Decodes the value of a `day:` key. Raises BadRecord if the value is not a day."""
+    """Decodes the value of a `day:` key. Raises BadRecord if the value is no NewestDay."""
     try:
         return _decode_day(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -72,10 +67,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    A slot with `update_count` 0 is empty. `first_us` and `last_us` are the times of the first and the last update, in
-    microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of these two updates. `volume` is
-    in VOLUME_UNITs. A slot holds one bar after another. `cycle` tells which bar the slot holds now: it is the bar's
-    number, counted from 1970, divided by the number of slots and rounded down.
+    `cycle` is the bar's number, divided by the number of slots and rounded down. BarRing says how bars are numbered.
+    Bars that overwrite each other have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us`
+    are the times of the first and the last update, in microseconds from the start of the bar. `first_seq` and
+    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int
@@ -93,19 +88,18 @@ class Slot(NamedTuple):
 
 _SLOT = Struct("<IIIIddddqqq")
 KEPT_CLOSES = 1024
-"""The number of kept lists of closes. A list of an hour takes 7 KB."""
+"""How many results of `_unpack_older_closes` are cached. A result for 60 bars takes 7 KB."""
 
 _SLOT_CLOSE = "II32xd24x"
-"""The format of the fields `cycle`, `update_count` and `close` of a slot."""
+"""The `struct` format of a slot that reads only `cycle`, `update_count` and `close`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BarRing:
-    """The layout of a ring: bars of one length in a Redis string.
+    """The layout of a ring: a Redis string that holds the newest bars of one symbol.
 
-    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on. Bar number `start` is written to slot `start %
-    slots`, where it overwrites bar number `start - slots`. Therefore the string never has more than `slots` bars, and
-    old bars need not be deleted. One or two GETRANGE calls read any part of the ring.
+    `bar_seconds` is the length of a bar. The number of a bar is its start in unix seconds, divided by `bar_seconds`.
+    Bar number `n` is written to slot `n % slots`, where it overwrites bar number `n - slots`.
     """
 
     prefix: str
@@ -121,18 +115,18 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns the position of the first byte of bar number `start` in the Redis string of the ring."""
+        """Returns the position of bar number `start` in the ring, in bytes."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Returns the byte ranges of the bars from number `first` to number `last`.
+        """Returns where bar number `first` to bar number `last` are in the ring, as ranges of bytes, older bars first.
 
-        Each range is a pair: the positions of the first and the last byte. If the bars reach the end of the ring and
-        continue at its beginning, there are two ranges: first the range of the older bars, then the range of the newer
-        bars. If the ring has too few slots for all bars, the oldest bars are left out.
+        A range is a pair: the positions of its first and its last byte. If there are more bars than slots, the oldest
+        bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
+        # Bars that continue at the beginning of the ring need two ranges.
         return [(begin, end)] if begin < end else [(begin, self.size - 1), (0, end)]
 
     def pack(
@@ -152,21 +146,17 @@ class BarRing:
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
-        """Decodes the bars from number `first` to number `last`. Returns pairs of bar number and slot, oldest first.
+        """Returns the bars from number `first` to number `last` as pairs of bar number and slot, oldest first.
 
-        `data` holds the bytes at `byte_ranges(first, last)`, joined in this order. The result leaves out bars that the
-        ring does not hold. The result also leaves out a slot that is cut off at the end of `data`.
+        `data` holds the bytes at `byte_ranges(first, last)`, joined. Bars that the ring does not hold are left out.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns.
-
-        This method is several times as fast as `unpack`. The closes of all bars but the last one are kept, because only
-        the last bar changes until the next one begins.
-        """
+        """Returns only the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
         first = max(first, last - self.slots + 1)
         begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
+        # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.
         older = _unpack_older_closes(self.slots, data[:begin], first)
         return [*older, *_unpack_closes(self.slots, data[begin:end], last)]
 
@@ -187,7 +177,10 @@ def _unpack_older_closes(ring_slots: int, data: bytes, first: int) -> tuple[floa
 
 
 def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
-    """Returns the closes of the valid bars in `data`, of which bar number `first` is the first one."""
+    """Returns the closing prices in `data`. Skips empty slots, and slots that still hold an older bar.
+
+    The first slot in `data` belongs to bar number `first`.
+    """
     cycles, counts, closes = _split_slots(_cut_slots(data))
     if 0 not in counts and cycles.count(first // ring_slots) == len(cycles):
         return list(closes)  # the usual case
@@ -196,7 +189,7 @@ def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
 
 
 def _split_slots(data: memoryview) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Returns three tuples with one item per slot in `data`: cycles, update counts and closing prices."""
+    """Returns the cycles, update counts and closing prices of the slots in `data`, as three tuples."""
     values = _closes_of(len(data) // _SLOT.size).unpack(data)
     return values[0::3], values[1::3], values[2::3]
 
@@ -207,8 +200,8 @@ def _closes_of(slots: int) -> Struct:
 
 
 SECONDS = BarRing("ring:1s:", 1, 600)
-"""The ring of one-second bars: the last ten minutes."""
+"""The ring that holds the last ten minutes as one-second bars."""
 
 
 MINUTES = BarRing("ring:1m:", 60, 1440)
-"""The ring of one-minute bars: the last 24 hours."""
+"""The ring that holds the last 24 hours as one-minute bars."""

@@ -10,7 +10,7 @@ ESCAPED_FORMULA = re.compile(f"{_BEGINNING}'(?={_FORMULA})")
 
 
 def escape(cell: str) -> str:
-    """Returns the cell with an apostrophe before each part that could run as a formula."""
+    """Returns the cell with an apostrophe before each part that a spreadsheet could run as a formula."""
     return FORMULA.sub("'", cell)
 
 

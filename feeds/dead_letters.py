@@ -1,8 +1,8 @@
-"""Builds, parses, filters and formats dead letters: records that are not valid updates.
+"""Builds, parses, filters and formats dead letters. Pure.
 
-Pure. A dead letter is a Kafka record with the key and the value of the refused record. The headers of a dead letter say
-where the refused record came from and why the record was refused. A key or value that is too long is truncated, so that
-a dead letter never exceeds the limits of a broker. In that case, headers give the original length and digest.
+A dead letter is a Kafka record that holds the key and the value of a refused record. A record is refused if it is not a
+valid update. The headers of a dead letter say where the refused record came from and why it was refused. Long keys and
+values are truncated.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +22,7 @@ HEADER_VERSION = "1"
 TRUNCATED_BYTES = 4 * 1024
 """How many bytes are kept of a key or value that is too long.
 
-A value is too long if it has more than 64 KB. A key is too long if it has more than TRUNCATED_BYTES bytes. A valid key
-is a symbol, which has at most 15 bytes.
+A key is too long if it has more than TRUNCATED_BYTES bytes. A value is too long if it has more than MAX_VALUE_BYTES.
 """
 
 REQUIRED_HEADERS = ("topic", "partition", "offset", "reason", "time", "version")
@@ -35,9 +34,9 @@ RIGHT_ALIGNED = {0, 1, 4}
 class DeadLetter(msgspec.Struct, frozen=True):
     """A record that the processor refused, as the dead letter topic holds it.
 
-    `headers` is a dict from name to text. `headers` contains the REQUIRED_HEADERS, and `detail`: the reason for the
-    refusal as a sentence. If the value was truncated, there are also the headers `length` and `sha256`. If the key was
-    truncated, there are also the headers `key_length` and `key_sha256`.
+    `headers` has at least the REQUIRED_HEADERS. The header `detail` is the reason as a sentence. If the value is
+    truncated, the headers `length` and `sha256` describe the whole value. If the key is truncated, the headers
+    `key_length` and `key_sha256` describe the whole key.
     """
 
     key: bytes | None
@@ -51,20 +50,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why the record was refused, as one word.
-
-        This word is also the label of the metric of dead letters.
-        """
+        """Why the record was refused, as one word."""
         return self.headers["reason"]
 
     @property
     def length(self) -> int:
-        """The length of the refused record's whole value, in bytes."""
+        """The length of the value before it was truncated, in bytes."""
         return int(self.headers.get("length", len(self.value or b"")))
 
     @property
     def truncated(self) -> bool:
-        """Whether the key or the value was truncated."""
         return "length" in self.headers or "key_length" in self.headers
 
 
@@ -110,10 +105,10 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Selects dead letters by partition, offset and reason.
+    """Selects dead letters by the partition, offset and reason of the refused record.
 
-    A dead letter must match each of these three that is not None. `partition` and `offset` are those of the refused
-    record. If more than `limit` dead letters match, only the newest `limit` of them are selected.
+    A field that is None matches every dead letter. If `limit` is set, only the newest `limit` dead letters are
+    selected.
     """
 
     partition: int | None = None
@@ -122,11 +117,11 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once, even if the topic contains the dead letter twice.
+        """Yields each matching dead letter once.
 
-        A dead letter is in the topic twice if a processor wrote it, but ended before it committed the offset of the
-        refused record. If `limit` is set, the dead letters are sorted, oldest first.
+        Without `limit`, the order is that of `dead_letters`. With `limit`, the oldest dead letter comes first.
         """
+        # If a processor ends before it commits the offset of a refused record, the dead letter is written twice.
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
 
@@ -149,10 +144,9 @@ def _time(dead_letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
 
 
 def printable(data: bytes | str | None, max_length: int | None = None) -> str:
-    """Returns data as one line of text that is safe on a terminal.
+    """Returns data as one line of text that is safe on a terminal. Returns `-` for None.
 
-    Returns `-` for None. Escapes characters that are not printable. Cuts the text to `max_length` characters; the last
-    character of a cut text is `…`.
+    If the text has more than `max_length` characters, it is cut and ends with `…`.
     """
     if data is None:
         return "-"
@@ -183,7 +177,7 @@ def _align(row: tuple[str, ...]) -> str:
 
 
 def describe(dead_letter: DeadLetter) -> Iterator[str]:
-    """Yields lines that show the headers, key and value of one dead letter."""
+    """Yields the headers, the key and the value of a dead letter as lines of text."""
     for name, text in dead_letter.headers.items():
         yield f"{printable(name)}: {printable(text)}"
     yield f"key: {printable(dead_letter.key)}"

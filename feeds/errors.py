@@ -7,7 +7,7 @@
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
     │   └── BarArchiveUnavailable  the database does not answer or is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
+        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day bar
         ├── BadTicker              a ticker in the settings is not valid
         ├── BadReplay              the file, the speed or the start time of a replay is not valid
         ├── UnknownSource          no source of prices has this name
@@ -21,7 +21,7 @@ This module imports nothing.
 
 
 class FeedError(Exception):
-    """The base class of all errors that this package raises on purpose."""
+    """The base class of all errors in this module."""
 
 
 class TransientError(FeedError):
@@ -49,9 +49,9 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A value from Kafka or Redis is no valid update, dead letter or day.
+    """A value from Kafka or Redis is no valid update, dead letter or day bar.
 
-    The message is the reason; it contains no bytes of the value. `kind` is the reason as one word, for metric labels.
+    The message is the reason as a sentence, without bytes of the value. `kind` is the reason as one word, for metrics.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -60,28 +60,22 @@ class BadRecord(PermanentError):
 
 
 class BadTicker(PermanentError):
-    """A ticker in the settings is not valid.
-
-    The message names the variable to change.
-    """
+    """A ticker in the settings is not valid. The message names the setting."""
 
 
 class BadReplay(PermanentError):
     """The file, the speed or the start time of a replay is not valid.
 
-    If a line of the file is wrong, the message names this line.
+    If a line of the file is wrong, the message names the line.
     """
 
 
 class UnknownSource(PermanentError):
-    """No source of prices has this name.
-
-    The message lists the known names.
-    """
+    """No source of prices has this name. The message lists the known names."""
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease that this program needs, such as the right to feed a topic."""
+    """Another program holds the lease that this program needs. Only one program can hold a lease at a time."""
 
 
 class GroupRefused(PermanentError):

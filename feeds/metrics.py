@@ -1,6 +1,6 @@
 """Defines and serves the Prometheus metrics of generator, feeder, processor and recorder.
 
-Code that handles every update changes a metric once per batch, never once per update.
+Code changes a metric once per batch of updates, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -99,8 +99,7 @@ OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 def serve_metrics(port: int, variable: str) -> None:
     """Serves `/metrics` on a port. Port 0 means that nothing is served.
 
-    `variable` is the name of the setting that contains the port. If the port cannot be used, the program exits with one
-    line that names this setting.
+    `variable` names the setting that contains the port. Raises SystemExit if the port cannot be used.
     """
     if port == 0:
         return

@@ -1,7 +1,7 @@
 """Defines the database models: tickers, tapes, and the bars of tapes.
 
-A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. The recorder writes tapes
-and bars. The feeder and `manage.py backfill` write fetched bars, and a tape for them if there is none.
+A tape is a pair: a symbol and the source of its saved bars. The admin edits tickers. The recorder writes tapes and
+bars. The feeder and `manage.py backfill` write fetched bars.
 """
 
 from typing import Any, ClassVar
@@ -47,19 +47,17 @@ def validate_price(value: float) -> None:
 
 
 def source_choices() -> list[tuple[str, str]]:
-    """Returns the names of all sources with their labels.
-
-    Migrations refer to this function, so that a new source needs no migration.
-    """
+    """Returns the names of all sources with their labels."""
+    # Migrations refer to this function, so that a new source needs no migration.
     return [(name, name.capitalize()) for name in SOURCE_NAMES]
 
 
 class Ticker(models.Model):
     """An instrument: its name and source, and how its price is shown and simulated.
 
-    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives the native
-    symbol from our symbol. `currency` is empty if the currency is unknown, or if the price has no currency. For
-    example, the price of an index has no currency.
+    `source` is one of SOURCE_NAMES. `native` is the native symbol: the source's name of the instrument. If `native` is
+    empty, the source derives the native symbol from `symbol`. `currency` is empty if the currency is unknown or the
+    price has no currency, such as the price of an index.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
@@ -122,43 +120,34 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key that makes SQLite store the rows in the order of the key.
-
-    SQLite uses this order only for keys of the type INTEGER.
-    """
+    """A primary key. SQLite stores the rows in the order of this key."""
 
     def db_type(self, connection: Any) -> str | None:
+        # SQLite uses this order only for keys of the type INTEGER.
         return "integer" if connection.vendor == "sqlite" else super().db_type(connection)
 
 
 MINUTE_BITS = 32
-"""How many lower bits of a minute bar's key hold the minute.
-
-Minutes are counted from 1970. The upper bits hold the id of the tape.
-"""
+"""How many lower bits of a minute bar's key hold the minute. The upper bits hold the id of the tape."""
 
 
 class TapeQuerySet(models.QuerySet["Tape"]):
-    """Queries of tapes."""
-
     def of_current_sources(self) -> "TapeQuerySet":
         """Returns only the tapes whose source is the current source of their ticker.
 
-        A tape of an earlier source is left out. If a symbol has no ticker, its current source is `simulated`.
+        A symbol without a ticker counts as simulated.
         """
         source = Ticker.objects.filter(symbol=OuterRef("symbol")).values("source")[:1]
         return self.filter(source=Coalesce(Subquery(source), Value(SIMULATED)))
 
 
 class Tape(models.Model):
-    """A recorded symbol of one source, with or without a ticker.
+    """A symbol and the source of its saved bars. The symbol may have no ticker.
 
-    If the source of a ticker changes, the ticker gets another tape, and bars of the earlier source no longer count.
-    `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
-    whether the bars before the first recorded update are complete. The recorder writes these bars if the tape is
-    simulated. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
-    `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
-    never.
+    `previous_close` is the last price before the newest market day. `has_past` says whether the bars before the first
+    recorded update are complete. `past_version` grows with each change of bars that were not recorded.
+    `days_fetched_to` and `minutes_fetched_to` say up to which time bars were fetched, in unix microseconds. Null stands
+    for a value that does not exist.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH)
@@ -181,10 +170,9 @@ class Tape(models.Model):
 
 
 class MissedSpan(models.Model):
-    """A span of time in which trades of a tape were lost: missed, and not fetched later.
+    """A span of time in which trades of a tape were lost.
 
-    `first` and `last` are in unix microseconds, both included. Recorded bars that a span touches are incomplete. The
-    spans of a tape do not overlap.
+    `first` and `last` are in unix microseconds, both included. The spans of a tape do not overlap.
     """
 
     tape = models.ForeignKey(Tape, models.CASCADE, related_name="missed_spans")
@@ -210,10 +198,10 @@ class Origin(models.IntegerChoices):
 class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
-    `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
-    last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
-    first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is a value of Origin. A bar that was
-    not recorded has no seq_ids. Its `count` is 0 if the source does not count trades.
+    `first_seq` and `last_seq` are the seq_ids of the first and the last update; 0 if the bar was not recorded. `runs`
+    says which seq_ids were counted, see `feeds.recorder.bars`. If `runs` is null, all seq_ids from `first_seq` to
+    `last_seq` were counted. `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin. `count`
+    is the number of updates. In a fetched bar, `count` is the number of trades; 0 if the source does not count trades.
     """
 
     open = models.FloatField()
@@ -234,11 +222,11 @@ class BarColumns(models.Model):
 class MinuteBar(BarColumns):
     """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The key contains the tape and the minute. Therefore the minutes of a tape are adjacent, and queries need only the
-    index of the primary key. `first_us` and `last_us` are the times of the first and the last update, in microseconds
-    from the start of the minute.
+    The method `key` computes the primary key. `first_us` and `last_us` are the times of the first and the last update,
+    in microseconds from the start of the minute.
     """
 
+    # The minutes of a tape are adjacent, and queries need only the index of the primary key.
     id = ClusteredKey(primary_key=True)
     first_us = models.IntegerField()
     last_us = models.IntegerField()

@@ -11,13 +11,13 @@ from feeds.source_names import MAX_SOURCE_LENGTH, SIMULATED
 from feeds.wire import Update, decode
 
 SOURCE_HEADER, ID_HEADER = "source", "id"
-"""The headers of a record with a real trade: the source, and the vendor's id of the trade."""
+"""The headers of a real trade: its source, and the vendor's id of the trade."""
 
 MISSED_HEADER = "missed"
-"""The header that lists missed spans. A record has this header if trades of its symbol were lost before the record."""
+"""The header that lists missed spans: spans of time in which trades of the record's symbol were lost."""
 
 MAX_SPANS = 8
-"""How many missed spans one header has at most."""
+"""The greatest number of missed spans in one header."""
 
 MAX_MISSED_BYTES = MAX_SPANS * len("1766480000000000-1766480000000000,")
 
@@ -27,9 +27,9 @@ Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | N
 
 
 class Record(Protocol):
-    """The part of a Kafka client's record that is used here.
+    """The methods of a Kafka record that the processor uses.
 
-    `timestamp` returns a pair: a kind, and a time in unix milliseconds.
+    `timestamp` returns a pair: the kind of the time, and the time in unix milliseconds.
     """
 
     def key(self) -> bytes | None: ...
@@ -40,10 +40,10 @@ class Record(Protocol):
 
 
 class Span(NamedTuple):
-    """A span of time in which trades of a symbol were missed and could not be fetched.
+    """A span of time in which trades of a symbol were lost.
 
-    `first` and `last` are in unix microseconds, both included. `first` is the time of the known trade before the lost
-    trades. `last` is the time of the known trade after the lost trades.
+    `first` is the time of the known trade before the lost trades. `last` is the time of the known trade after the lost
+    trades. The times are in unix microseconds.
     """
 
     first: int
@@ -51,7 +51,10 @@ class Span(NamedTuple):
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
-    """One of the last trades of a symbol that were published to a topic. `id` is the vendor's id."""
+    """A trade that was published to a topic.
+
+    `id` is the vendor's id of the trade. `timestamp` is in unix microseconds.
+    """
 
     source: str
     id: str
@@ -62,8 +65,8 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 class TopicEnd(msgspec.Struct, frozen=True):
     """What the last records of a topic say about one symbol.
 
-    `seq_id` is the greatest seq_id, and `timestamp` is the newest timestamp. The two numbers may come from different
-    records, because a late trade has a greater seq_id and an older time. `trades` are in the order of the topic.
+    `seq_id` is the greatest seq_id. `timestamp` is the newest timestamp. These two values may come from different
+    records. `trades` are in the order of the topic.
     """
 
     seq_id: int
@@ -88,9 +91,9 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
 
 
 def read_source(headers: Headers) -> str:
-    """Returns the source of the update in a record, such as `kraken`.
+    """Returns the source in the headers of a record, such as `kraken`.
 
-    Returns `simulated` if the record has no valid source header.
+    Returns `simulated` if the headers name no valid source.
     """
     value = (headers if isinstance(headers, dict) else dict(headers or ())).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
@@ -99,7 +102,7 @@ def read_source(headers: Headers) -> str:
 
 
 def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
-    """Returns the source of the update in a record, and the spans of time with lost trades that the headers list."""
+    """Returns a pair: the source in the headers of a record, and the spans of time with lost trades."""
     if not headers:
         return SIMULATED, ()
     values = dict(headers)
@@ -107,7 +110,7 @@ def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
 
 
 def read_missed(headers: Headers) -> tuple[Span, ...]:
-    """Returns the spans of time with lost trades that the header MISSED_HEADER of a record lists.
+    """Returns the spans of time that the header MISSED_HEADER lists.
 
     Returns no spans if this header is missing, too long or malformed.
     """
@@ -120,14 +123,14 @@ def read_missed(headers: Headers) -> tuple[Span, ...]:
 
 
 def encode_missed(spans: Iterable[Span]) -> bytes:
-    """Returns the header value that lists these spans of time. There may be at most MAX_SPANS spans."""
+    """Returns the value of the header MISSED_HEADER. The caller may pass at most MAX_SPANS spans."""
     return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
 
 
 def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
-    """Returns the spans in ascending order. Spans that overlap become one span.
+    """Joins spans that overlap. Returns the spans in ascending order.
 
-    If more than `limit` spans remain, the oldest ones are joined into one, so that `limit` spans remain.
+    If more than `limit` spans remain, the oldest spans become one span.
     """
     united: list[Span] = []
     for span in sorted(spans):

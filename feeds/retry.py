@@ -1,7 +1,4 @@
-"""Waits between retries, and logs when a service fails and when the service recovers.
-
-The code works for any service. The random generator and the clock are arguments.
-"""
+"""Computes the waits between retries, and logs when a service fails and when the service recovers."""
 
 import threading
 import time
@@ -17,9 +14,9 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Writes a log line when a service fails, and another line when the service recovers.
+    """Logs when a service fails and when the service recovers. Thread-safe.
 
-    Further failures during the same outage are not logged. Thread-safe.
+    Further failures during the same outage are not logged.
     """
 
     def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,10 +41,7 @@ class Outage:
         log.warning(f"{self.service} unavailable", reason=str(reason))
 
     def end(self) -> None:
-        """Ends the outage. Call this method after each success of the service.
-
-        The call is cheap if there is no outage.
-        """
+        """Ends the outage, if there is one. Call this method after each success of the service."""
         if self._since is None:
             return
         with self._lock:
@@ -57,23 +51,19 @@ class Outage:
 
 
 class Jitter(Enum):
-    """The range from which a wait is chosen at random.
-
-    A wait is random, because otherwise many clients would retry at the same moment. The ceiling is the upper end of the
-    range. The ceiling doubles with each attempt.
-    """
+    """The range from which a wait is chosen at random. Its upper end, the ceiling, doubles with each attempt."""
 
     FULL = "full"
-    """A wait lies between half the ceiling of the first attempt and the current ceiling."""
+    """From half the ceiling of the first attempt to the current ceiling."""
 
     EQUAL = "equal"
-    """A wait lies between half the current ceiling and the current ceiling."""
+    """From half the current ceiling to the current ceiling."""
 
 
 class Backoff:
-    """Computes random waits, in seconds. The upper limit of a wait grows with each attempt.
+    """Computes random waits in seconds.
 
-    This limit is called the ceiling. The ceiling doubles with each attempt, from `initial` up to `maximum`.
+    The upper limit of a wait doubles with each attempt, from `initial` up to `maximum`.
     """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
@@ -90,14 +80,13 @@ class Backoff:
         return self._rng.uniform((self._initial if self._jitter is Jitter.FULL else ceiling) / 2, ceiling)
 
     def reset(self) -> None:
-        """Makes `initial` the ceiling of the next wait. Call this method after a success."""
+        """Makes `initial` the upper limit of the next wait. Call this method after a success."""
         self._ceiling = self._initial
 
 
 class CircuitBreaker:
-    """Makes calls to a service. After a failure, skips calls for some time.
+    """Makes calls to a service. After a failure, skips calls for a time that grows with each failure.
 
-    This time grows with each failure. A skipped call returns immediately, so that a loop can do its other work.
     `on_failure` is called at each failure.
     """
 
@@ -109,10 +98,9 @@ class CircuitBreaker:
         self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Calls the function `call`, or skips the call if the wait after the last failure is not over yet.
+        """Calls the function `call`. Returns False if the call failed or was skipped.
 
-        Returns True if the function was called and succeeded. A TransientError counts as a failure and is not raised.
-        Other errors are raised.
+        A TransientError counts as a failure and is not raised. All other errors are raised.
         """
         if self._retry_at and self._clock() < self._retry_at:
             return False

@@ -1,6 +1,6 @@
-"""Defines the names of all sources of prices, and the rule for native symbols. Pure.
+"""Defines the names of all sources of prices, and which texts can be native symbols. Pure.
 
-This module must not import an adapter. Otherwise the Django models, which import this module, would load the adapter.
+This module must not import an adapter, because the Django models import this module.
 """
 
 import re
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 SIMULATED = "simulated"
-"""The source whose prices the generator makes. The prices of all other sources are real or recorded."""
+"""The source of the random prices that the command `runkafkagen` makes."""
 
 REPLAY = "replay"
-"""The source whose prices were recorded earlier and come from a file."""
+"""The source whose prices come from a file."""
 
 SOURCE_TITLES: Mapping[str, str] = {
     SIMULATED: "Simulated",
@@ -29,7 +29,7 @@ ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
 """The sources whose instruments are traded around the clock."""
 
 NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
-"""The sources whose terms forbid public pages with their prices."""
+"""The sources whose terms forbid showing their prices to the public."""
 
 WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 """The sources from which no bars can be fetched."""
@@ -37,9 +37,9 @@ WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 MARKET_ZONES: Mapping[str, str] = MappingProxyType(
     {"kraken": "UTC", "coinbase": "UTC", "binance": "UTC", "alpaca": "America/New_York"}
 )
-"""A dict from source to time zone. The market days of the source begin at midnight in this time zone.
+"""A dict from source to the time zone in which its market days begin at midnight.
 
-The market days of other sources begin as MARKET_DAY_START and MARKET_TIME_ZONE say.
+For other sources, MARKET_DAY_START and MARKET_TIME_ZONE say when market days begin.
 """
 
 MAX_SOURCE_LENGTH = 20
@@ -53,5 +53,5 @@ NATIVE_RULE = "1 to 40 printable ASCII characters without outer spaces"
 
 
 def is_native_symbol(text: str) -> bool:
-    """Returns whether a text can be the name that a source gives an instrument."""
+    """Returns whether a text can be a native symbol: a source's own name of an instrument."""
     return len(text) <= MAX_NATIVE_LENGTH and NATIVE_PATTERN.fullmatch(text) is not None

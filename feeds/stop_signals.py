@@ -1,8 +1,4 @@
-"""Turns SIGTERM and SIGINT into an event that loops can wait on.
-
-The signals are blocked in all threads, and one thread waits for them. There is no signal handler, because a handler
-that sets an event can deadlock: it may interrupt the main thread while that thread holds the event's lock.
-"""
+"""Turns SIGTERM and SIGINT into an event that loops can wait for."""
 
 import signal
 import threading
@@ -16,6 +12,8 @@ def stop_event() -> threading.Event:
     Call this function in the main thread before any other thread is started.
     """
     stop = threading.Event()
+    # A signal handler that sets the event could deadlock: it may interrupt the main thread while that thread holds the
+    # event's lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     threading.Thread(target=_wait, args=(stop,), name="signals", daemon=True).start()
     return stop

@@ -23,9 +23,7 @@ def _matches(text: str) -> bool:
 
 
 def upper_case(text: str) -> str:
-    """Removes spaces around user input, and turns it into upper case if it is ASCII.
-
-    Other text keeps its case, because upper case could turn it into a symbol: `"ß".upper()` is `"SS"`.
-    """
+    """Removes spaces around user input, and turns ASCII text into upper case. Other text keeps its case."""
+    # Upper case could turn another text into a symbol: `"ß".upper()` is `"SS"`.
     text = text.strip()
     return text.upper() if text.isascii() else text

@@ -1,7 +1,7 @@
 """Defines the price update, its encoding, and the names of Redis keys and channels.
 
 Pure: no framework, no I/O. Kafka and Redis hold updates in the same encoding. Other programs depend on every byte of
-updates, keys and channel names. Therefore no byte may change.
+updates, keys and channel names, so no byte may change.
 """
 
 import json
@@ -18,33 +18,28 @@ STOCK_PREFIX = "stock:"
 CHANNEL_PREFIX = "prices."
 RATE_LIMIT_PREFIX = "ratelimit:"
 MAX_VALUE_BYTES = 64 * 1024
-"""The largest size of an update in bytes. A longer value is not an update."""
+"""The largest size of an update in bytes."""
 
 MAX_NUMBER = 2**53
-"""Timestamps and seq_ids are below this number.
-
-Lua and JavaScript compare timestamps and seq_ids as doubles. Doubles are exact only up to this number.
-"""
+"""Timestamps and seq_ids are below this number. Lua and JavaScript compare greater numbers inexactly."""
 
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
+# An update that is further ahead would make all later updates of the symbol stale.
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far the clock of a producer may be ahead of ours, in microseconds.
-
-An update that is further ahead would make all later updates of the symbol stale.
-"""
+"""How far a timestamp may be ahead of our clock, in microseconds. An update that is further ahead is refused."""
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 """One day in microseconds.
 
-A stored update is wrong if it is more than a day ahead of the clock. A valid update replaces such a wrong update,
-although the valid update has a lower timestamp. `write_if_newer.lua` has the same rule.
+A stored update that is more than a day ahead of the clock is wrong, and any valid update replaces it.
+`write_if_newer.lua` has the same rule.
 """
 
 
 _Positive = Annotated[float, Meta(gt=0)]
-"""A number above zero. The decoder refuses numbers that are too large for a double, so the number is finite."""
+"""A number above zero. The decoder refuses infinite numbers."""
 
 _Timestamp = Annotated[int, Meta(ge=MIN_TIMESTAMP)]
 _SeqId = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
@@ -53,11 +48,11 @@ _SeqId = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
 class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One price of one symbol.
 
-    `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
-    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time.
-    Each of these three is 0 if it is unknown.
+    `price` is in the instrument's currency. `timestamp` is in unix microseconds. `seq_id` grows by one with each update
+    of the symbol. `size` is the size of the trade in shares or coins. `bid` and `ask` are the best prices of buyers and
+    sellers.
 
-    Only the decoder checks that numbers are in their limits; an Update that is made in Python is not checked.
+    An unknown `size`, `bid` or `ask` is 0. Only the decoder checks the limits of numbers.
     """
 
     symbol: str
@@ -70,18 +65,12 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
     @property
     def order(self) -> tuple[int, int]:
-        """The pair (timestamp, seq_id) of this update.
-
-        Of two updates of a symbol, the one with the greater pair is newer.
-        """
+        """The pair (timestamp, seq_id) of this update. A newer update of the symbol has a greater pair."""
         return self.timestamp, self.seq_id
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update with keys that `Update` does not have.
-
-    These keys are ignored, but the key `type` is refused.
-    """
+    """An update that may have unknown keys. Only the key `type` is refused."""
 
     symbol: str
     price: float
@@ -103,10 +92,7 @@ ALL_COMMAS = REQUIRED_COMMAS + 3
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
-"""The symbols that `is_symbol` has accepted.
-
-A look-up in this set takes a quarter of the time of an `is_symbol` call.
-"""
+"""The symbols that `is_symbol` has accepted. A look-up here is faster than an `is_symbol` call."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
@@ -123,32 +109,27 @@ def encode(update: Update) -> bytes:
 
 
 def latest_timestamp(now: int) -> int:
-    """Returns the greatest timestamp that is accepted at `now`.
-
-    Both times are in unix microseconds.
-    """
+    """Returns the greatest timestamp that is accepted at the time `now`. Both are in unix microseconds."""
     return now + MAX_AHEAD_US
 
 
 def age_us(timestamp: int, now: int) -> int | None:
-    """Returns the age of an update in microseconds.
-
-    Returns None if the producer's clock is ahead of ours, because the age is unknown in this case.
-    """
+    """Returns the age of an update in microseconds, or None if the update's timestamp is later than `now`."""
     return now - timestamp if timestamp <= now else None
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Reads an update. Ignores keys that `Update` does not have. `latest` comes from `latest_timestamp`.
+    """Decodes an update from Kafka or Redis. `latest` is the greatest accepted timestamp.
 
-    Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord if the value is too long,
-    not UTF-8 or not JSON. Raises BadRecord if one of the four required keys is missing, repeated or of another type.
-    Raises BadRecord also for each of these:
+    Ignores unknown keys. Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord for
+    each of these:
 
+    - a value that is too long, not UTF-8 or not JSON;
+    - a required key that is missing, repeated or of another type;
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
-    - a timestamp or seq_id that Redis could not compare exactly;
-    - a timestamp below 10^15, because such a timestamp is not in microseconds;
+    - a timestamp or seq_id that is negative or not below 2^53;
+    - a timestamp below 10^15, which cannot be in microseconds;
     - a timestamp later than `latest`;
     - a key `type`.
     """
@@ -176,7 +157,6 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
 
 
 def _check_symbol(symbol: str) -> None:
-    """Raises BadRecord if the symbol breaks the rule for symbols."""
     if not is_symbol(symbol):
         raise BadRecord(f"the symbol is not {SYMBOL_RULE}", "symbol")
     if len(_known_symbols) < MAX_KNOWN_SYMBOLS:
@@ -189,10 +169,9 @@ def _count_trade_keys(update: Update) -> int:
 
 
 def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> Update:
-    """Decodes an update that needs more checks than the fast decoder makes.
+    """Decodes an update that `_decode` refused, or that may have repeated keys.
 
-    The value may have unknown or repeated keys, or numbers outside their limits. `error` is the error of the fast
-    decoder, or None if the fast decoder raised no error. Raises BadRecord if the value is not a valid update.
+    `error` is the error of `_decode`, or None. Raises BadRecord if the value is not a valid update.
     """
     update = _decode_keys(value, error)
     _check_symbol(update.symbol)
@@ -204,11 +183,9 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes the JSON text `value` as an update, but does not check the limits of its numbers.
+    """Decodes an update, but does not check the limits of its numbers.
 
-    Raises BadRecord if the value is not JSON, if a required key is missing, repeated or of another type, or if the
-    value has a key `type`. The fast decoder has tried the value before. `error` is the error that the fast decoder
-    raised, or None.
+    `error` is the error of `_decode`, or None. Raises BadRecord if the value is not JSON, or if its keys are not valid.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):
@@ -225,7 +202,7 @@ def _decode_keys(value: bytes, error: Exception | None) -> Update:
 
 
 def _read_number(raw: msgspec.Raw | msgspec.UnsetType) -> float:
-    """Returns the number in a piece of JSON. Returns 0 if the piece is not a finite number above zero."""
+    """Returns the number in a piece of JSON, or 0 if the piece is not a finite number above zero."""
     try:
         number = 0.0 if raw is msgspec.UNSET else _decode_number(raw)
     except DECODE_ERRORS:
@@ -261,10 +238,7 @@ def _refuse_order(update: Update) -> BadRecord:
 
 
 def describe_decode_error(error: Exception) -> str:
-    """Returns the reason why a value could not be decoded.
-
-    The reason repeats no part of the value, because text from other programs must not get into the log.
-    """
+    """Returns the reason why a value could not be decoded, without any text of the value."""
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]
     if isinstance(error, RecursionError):
@@ -278,16 +252,10 @@ def stock_key(symbol: str) -> str:
 
 
 def channel_name(symbol: str) -> str:
-    """Returns the name of a symbol's Redis channel.
-
-    The channel layer of Django Channels has a group of the same name.
-    """
+    """Returns the name of a symbol's Redis channel. The group in the channel layer has the same name."""
     return CHANNEL_PREFIX + symbol
 
 
 def channel_symbol(channel: str) -> str:
-    """Returns the symbol of a channel: all that follows the prefix.
-
-    A symbol may contain dots, as in `prices.BRK.B`.
-    """
+    """Returns the symbol of a channel: `BRK.B` for `prices.BRK.B`."""
     return channel[len(CHANNEL_PREFIX) :]

@@ -10,7 +10,7 @@ from django.db import Error, InterfaceError, OperationalError, ProgrammingError,
 RETRYING_COMMANDS = ("rungateway", "runfeed", "runkafkagen", "runrecorder")
 """The commands that wait until the database answers.
 
-If the database refused access, these commands would wait forever. Therefore `run` checks the access first.
+Before such a command, `run` checks that the database does not refuse access.
 """
 REFUSALS = re.compile(
     "password authentication failed|no password supplied|no pg_hba.conf entry|is not permitted to log in"
@@ -20,7 +20,7 @@ REFUSALS = re.compile(
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs the command that the arguments of `manage.py` name.
+    """Runs a management command. `arguments` are the arguments of `manage.py`.
 
     Raises SystemExit with one line if the database cannot be used. With `--traceback`, raises the error itself.
     """
@@ -36,10 +36,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def require_access() -> None:
-    """Raises the database's error if the database refuses this program.
-
-    Raises no error if the database does not answer.
-    """
+    """Raises the database's error if the database refuses access. A database that does not answer raises no error."""
     try:
         connection.ensure_connection()
     except (OperationalError, ProgrammingError) as error:

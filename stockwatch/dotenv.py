@@ -1,7 +1,7 @@
 """Reads the variables of an environment file such as `.env`.
 
-Pure: the caller reads the file. A file that cannot be understood raises BadEnvironmentFile. This error ends the program
-with one line. The line never repeats text of the file, because any text of the file may be a secret.
+Pure: the caller reads the file. A malformed file raises BadEnvironmentFile, which ends the program with one line of
+output. No value from the file appears in this line, because a value may be a secret.
 """
 
 import re
@@ -14,16 +14,13 @@ ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z0-9_]+)\s*=\s*(.*)", re.DOTALL)
 QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"\s*(?:#.*)?|'([^']*)'\s*(?:#.*)?""", re.DOTALL)
 COMMENT = re.compile(r"(?:^|\s+)#.*", re.DOTALL)
 ESCAPE = re.compile(r"\\([^rnt])")
-"""A backslash and the next character. Escapes of line ends and tabs do not match.
-
-Therefore these escapes stay unchanged in a value, as in django-environ.
-"""
+"""An escape whose backslash is removed. Escapes of line ends and tabs stay unchanged, as in django-environ."""
 
 
 class BadEnvironmentFile(SystemExit):
     """The environment file cannot be used.
 
-    The text of the error is the one line that the operator sees. The exit status is 1.
+    The error ends the program with exit status 1. Its text is the one line that the operator sees.
     """
 
     def __init__(self, file: str, reason: str) -> None:
@@ -31,12 +28,14 @@ class BadEnvironmentFile(SystemExit):
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns a dict from the name of each variable to its value. If a name occurs twice, the last value counts.
+    """Returns a dict from the name of each variable to its value. Raises BadEnvironmentFile.
 
-    `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. The name may follow
-    the word `export`. White space around name and value is ignored. A value can stand in single or double quotes.
-    Without quotes, a `#` at the beginning of the value or after white space begins a comment. With quotes, a comment
-    can follow the closing quote.
+    `file` is the name of the file for error messages. A line is empty, a comment, `NAME=value` or `export NAME=value`.
+
+    - White space around name and value is ignored.
+    - A value may be in single or double quotes.
+    - Outside quotes, a `#` begins a comment if it is the first character, or follows white space or the closing quote.
+    - If a name occurs twice, the last value counts.
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
@@ -55,8 +54,8 @@ def parse_variables(content: bytes, file: str) -> dict[str, str]:
 def parse_value(text: str, file: str, number: int, name: str) -> str:
     """Returns the value of a variable without quotes, comment and surrounding white space.
 
-    `text` is the part of the line after `=`. Raises BadEnvironmentFile if a value in quotes has no closing quote, or if
-    the closing quote is followed by text that is not a comment.
+    `text` is the part of the line after `=`. Raises BadEnvironmentFile if the closing quote is missing, or if other
+    text than a comment follows it.
     """
     if not text.startswith(('"', "'")):
         return COMMENT.sub("", text, count=1)
@@ -69,9 +68,9 @@ def parse_value(text: str, file: str, number: int, name: str) -> str:
 
 
 def decode(content: bytes, file: str) -> str:
-    """Returns the text of the file. The file must be UTF-8.
+    """Returns the text of a file in UTF-8, without a byte order mark.
 
-    A byte order mark at the beginning is removed.
+    Raises BadEnvironmentFile if the file is too large or not UTF-8.
     """
     if len(content) > MAX_BYTES:
         raise BadEnvironmentFile(file, f" is larger than {MAX_BYTES} bytes: it must hold lines NAME=value only")

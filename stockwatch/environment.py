@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
-Pure: the caller passes the mapping. Only `settings.py` calls this module. Therefore `settings.py` contains every
-setting. An invalid value raises BadVariable. This error ends the program with one line of output.
+Pure: the caller passes the mapping. Only `settings.py` calls this module. An invalid value raises BadVariable, which
+ends the program with one line of output.
 """
 
 import re
@@ -29,7 +29,7 @@ MAX_SHOWN_CHARACTERS = 100
 class BadVariable(SystemExit):
     """A variable has an invalid value.
 
-    The text of the error is the one line that the operator sees. The exit status is 1.
+    The error ends the program with exit status 1. Its text is the one line that the operator sees.
     """
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
@@ -37,11 +37,11 @@ class BadVariable(SystemExit):
 
 
 def show(name: str, value: str) -> str:
-    """Returns the text that an error message shows for the value.
+    """Returns a value as error messages show it.
 
-    The result is `'…'` if the variable is a secret. The result is also `'…'` if the value contains `@`, because
-    `user:password@host` contains a password.
+    A secret, or a value that contains `@`, is shown as `'…'`. A long value is cut off.
     """
+    # `user:password@host` contains a password.
     if value and (SECRET_NAME.search(name) or "@" in value):
         return "'…'"
     return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else value[:MAX_SHOWN_CHARACTERS] + "…")
@@ -50,14 +50,13 @@ def show(name: str, value: str) -> str:
 class Environment:
     """Reads variables by name, and stores the default of each variable.
 
-    Tests compare the defaults with the documentation. Every method raises BadVariable if the value is not allowed.
-    White space around a value is ignored.
+    Every method raises BadVariable if the value is not allowed. White space around a value is ignored.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.defaults: dict[str, str] = {}
-        """A dict from each variable to its default, in the order of reading."""
+        """A dict from variable to default, in the order of reading. Tests compare this dict with the documentation."""
 
     def text(self, name: str, default: str = "") -> str:
         self.defaults.setdefault(name, default)
@@ -117,12 +116,12 @@ class Environment:
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
         """Returns the duration in a variable, such as `1m30s`, in the syntax of Go.
 
-        Raises BadVariable if the duration is below `minimum` or above `maximum`, or breaks Go's syntax. A pattern
-        checks the syntax first, because the library durationpy also accepts units that Go does not have.
+        Raises BadVariable if the duration is below `minimum` or above `maximum`, or breaks Go's syntax.
         """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
         allowed = f"{DURATION_DESCRIPTION}, at least {minimum} and at most {maximum}"
+        # The library durationpy also accepts units that Go does not have.
         if not DURATION.fullmatch(value):
             raise BadVariable(name, value, allowed)
         try:
@@ -141,11 +140,9 @@ class Environment:
         return time.fromisoformat(value)
 
     def time_zone(self, name: str, default: str) -> tzinfo:
-        """Returns the time zone that the variable names.
-
-        The value UTC needs no time zone database on the machine.
-        """
+        """Returns the time zone that the variable names."""
         value = self.text(name, default)
+        # UTC needs no time zone database on the machine.
         if value == "UTC":
             return UTC
         try:
@@ -170,9 +167,9 @@ class Environment:
         return bool(self._variables.get(name, "").strip())
 
     def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
-        """Returns the host and the port in a variable such as `localhost:9092`.
+        """Returns the host and the port of an address such as `localhost:9092`. The host of `:8000` is empty.
 
-        Without a host, as in `:8000`, the returned host is empty. `note` is appended to the message of BadVariable.
+        `note` is appended to the message of BadVariable.
         """
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
@@ -191,7 +188,7 @@ class Environment:
         return values
 
     def nodes(self, name: str, default: str) -> tuple[tuple[str, int], ...]:
-        """Returns host and port of each `host:port` of a comma-separated list. The list must not be empty."""
+        """Returns the pairs (host, port) of a comma-separated list of `host:port` texts. The list must not be empty."""
         pairs = (address.rpartition(":") for address in self.addresses(name, default))
         return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
 
@@ -244,11 +241,7 @@ class Environment:
 
 
 def is_strong_key(text: str) -> bool:
-    """Returns whether a key passes Django's deployment checks.
-
-    Such a key has at least 50 characters and at least 5 different characters. The key does not start with
-    `django-insecure-`.
-    """
+    """Returns whether a secret key passes Django's deployment checks."""
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
 
@@ -267,11 +260,7 @@ def _is_host(text: str) -> bool:
 
 
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
-    """Returns the origin in the form that browsers use.
-
-    Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. A browser also
-    shortens IPv6 addresses and leaves out the default port.
-    """
+    """Returns the origin in the form that browsers use, or None if the text is not an origin."""
     try:
         parts = urlsplit(text)
         port = parts.port  # Reading the port also checks it.
@@ -288,8 +277,7 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
     """Returns a host name or an IP address in the form that browsers use.
 
-    Returns None if the name has a character that is not allowed. Raises ValueError if an IPv6 address or an
-    international name is not valid.
+    Returns None or raises ValueError if the host is not valid.
     """
     if ":" in host:
         return f"[{ip_address(host).compressed}]"

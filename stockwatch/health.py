@@ -1,4 +1,4 @@
-"""Answers health checks and shows metrics of a gateway process: `/livez`, `/readyz`, `/metrics`."""
+"""The pages `/livez`, `/readyz` and `/metrics` of a gateway process."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,7 @@ from watchlist.lists.search import served_sources
 from watchlist.prices.source_states import read_source_states
 
 more_checks: dict[str, Callable[[], bool]] = {}
-"""Additional checks for `/readyz`, by name.
-
-If a check fails, the response contains the name of the check. Other code of this process adds checks. A check must
-return immediately.
-"""
+"""Maps names to further checks of `/readyz`. A check returns whether it passes, and must return immediately."""
 
 
 @login_not_required
@@ -35,10 +31,10 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis answers, the database answers, and prices arrive.
+    """Answers 200 if Redis answers, the database answers, and all `more_checks` pass.
 
-    Otherwise answers 503 with the names of the failed checks. If Redis and the database answer, the response also
-    contains the state of each source of real prices. A disconnected source is shown, but does not cause a 503.
+    If one of them fails, answers 503 with the names of the failed checks. A disconnected source of prices is shown, but
+    does not cause a 503.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
@@ -54,18 +50,15 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_metrics(_request: HttpRequest) -> HttpResponse:
-    """Returns the metrics in the Prometheus text format.
-
-    If several processes serve the gateway, the gateway's metrics are totals over these processes.
-    """
+    """Returns the metrics in the Prometheus text format. The gateway's metrics are totals over its processes."""
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns a dict from each source to a dict with the keys `state`, `reason` and `since`.
+    """Returns a dict from source to a dict with the keys `state`, `reason` and `since`.
 
-    `since` is in unix microseconds. The result contains the sources of served tickers, except `simulated`. Returns an
-    empty dict if Redis or the database does not answer.
+    The sources are those of the served tickers, without `simulated`. `since` is in unix microseconds, or 0 if unknown.
+    If Redis or the database does not answer, the result is empty.
     """
     client = connect(settings.REDIS, PROBE)
     try:
@@ -80,9 +73,9 @@ def describe_source_states() -> dict[str, dict[str, Any]]:
 
 
 def describe_nodes() -> dict[str, list[str]]:
-    """Returns a dict with the key `lost_nodes`, such as `{"lost_nodes": ["10.0.0.1:6379"]}`.
+    """Returns the cluster nodes that do not answer, such as `{"lost_nodes": ["10.0.0.1:6379"]}`.
 
-    The value lists the addresses of the cluster nodes that do not answer. Returns an empty dict if Redis is one server.
+    Returns an empty dict if Redis is one server.
     """
     client = connect(settings.REDIS, PROBE)
     try:

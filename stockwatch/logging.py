@@ -1,10 +1,7 @@
 """Configures logging: one JSON object or one readable line for each record.
 
-Records of this project and of libraries have the same keys: `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
-keys that the caller adds. Secrets are masked in every record.
-
-Text from clients is never logged. This project's code logs only the kind and the length of such a text. Django and
-Daphne may log such a text in request data or in messages of exceptions. This module removes both from their records.
+Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
+module masks secrets. It also removes text that clients sent from the records of Django and Daphne.
 """
 
 import io
@@ -29,11 +26,11 @@ QUIET_LOGGERS = (
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""The most exceptions that one record shows: an exception and its causes."""
+"""How many exceptions one record shows at most: the exception itself and its causes."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Masks the value of every key that names a secret, at any depth."""
+    """Masks the value of every key that names a secret, such as `password`, also in nested dicts."""
     for key, value in event.items():
         if any(word in str(key).lower() for word in SECRET_WORDS):
             event[key] = "***"
@@ -48,7 +45,7 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes all text that a client may have sent from the log records of Django and Daphne.
+    """Removes text that the client sent from the log records of Django and Daphne.
 
     Keeps the name of the route, the status, and the tracebacks of exceptions.
     """
@@ -69,7 +66,7 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def describe_without_messages(error: BaseException) -> str:
-    """Returns the tracebacks of an exception and of its causes, without any message."""
+    """Returns the tracebacks of an exception and of its causes, without the messages of the exceptions."""
     parts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(parts) < MAX_CAUSES:
@@ -80,10 +77,8 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Replaces each control character with a visible escape sequence. Tabs and line feeds stay.
-
-    A control character could control the operator's terminal or fake a log line.
-    """
+    """Replaces each control character with a visible escape sequence. Tabs and line feeds stay."""
+    # A control character could control the operator's terminal or fake a log line.
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -95,28 +90,20 @@ def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
-    """Indents all lines of a log record except the first line.
-
-    Without the indent, text inside a record could look like another record.
-    """
+    """Indents all lines of a log record after the first line, so that no line looks like another record."""
     return text.rstrip("\n").replace("\n", "\n    ")
 
 
 def write_plain_traceback(target: Any, error: Any) -> None:
-    """Writes a traceback without local variables, because local variables may contain secrets.
-
-    The rich tracebacks of structlog would print local variables.
-    """
+    """Writes a traceback without local variables, because local variables may contain secrets."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, error)
     target.write(escape_controls(text.getvalue()))
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Filters log records: returns False if a record says that a client disconnected during a request.
-
-    asyncio logs such a disconnection as an error, although nothing is wrong.
-    """
+    """Returns False for a record about a client that disconnected during a request. Logging drops such a record."""
+    # asyncio logs such a disconnection as an error, although nothing is wrong.
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
 

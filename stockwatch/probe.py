@@ -1,6 +1,6 @@
-"""`python -m stockwatch.probe URL`: exits with 0 if the URL answers with status 200.
+"""`python -m stockwatch.probe URL`: exits with 0 if the URL answers with status 200, and with 1 if not.
 
-Otherwise exits with 1. Container health checks use this module, because the image has no curl.
+Container health checks use this module, because the image has no curl.
 """
 
 import sys
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 def is_healthy(url: str, timeout: float = 4.0, host_header: str = "localhost") -> bool:
     """Returns whether a GET request to `url` gets status 200 within `timeout` seconds.
 
-    A redirect counts as a failure. The request bypasses proxies. `host_header` is the host name in the request; Django
-    answers only host names in ALLOWED_HOSTS.
+    A redirect counts as a failure. `host_header` is the host name in the request. Django answers only host names in
+    ALLOWED_HOSTS.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -1,7 +1,7 @@
 """Defines every setting of the project; the only module that reads the environment.
 
-The file `.env` in the root folder is read first. Real environment variables override the variables in `.env`.
-`.env.example` and `docs/settings.md` describe each variable. A test compares both files with this module.
+Environment variables override the variables in the file `.env` of the root folder. `.env.example` and
+`docs/settings.md` describe each variable.
 """
 
 import os

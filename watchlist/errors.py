@@ -27,10 +27,7 @@ class WatchlistError(Exception):
 
 
 class ListRefused(WatchlistError):
-    """A rule forbids this change of a list. A retry does not help.
-
-    The text of the error is a sentence to show to the person.
-    """
+    """A rule forbids a change of a list. The message is a sentence to show to the person."""
 
 
 class UnknownSymbol(ListRefused):
@@ -54,10 +51,7 @@ class ListFull(ListRefused):
 
 
 class NoSuchList(ListRefused):
-    """A person named a list that does not exist.
-
-    The list may have been deleted in another tab or on another device.
-    """
+    """A person named a list that does not exist, for example because another tab has deleted the list."""
 
 
 class SessionEnded(ListRefused):
@@ -77,10 +71,9 @@ class TooManyVisitors(ListRefused):
 
 
 class BadName(ListRefused):
-    """A list cannot have this name.
+    """The name of a list is empty, too long, not printable, or used by another list.
 
-    The name is empty, too long, not printable, or used by another list. Also raised if a person tries to delete the
-    only list.
+    An attempt to delete the only list also raises BadName.
     """
 
 
@@ -92,7 +85,4 @@ class TooManyTokens(WatchlistError):
 
 
 class UnreadableFile(WatchlistError):
-    """An uploaded file or pasted text cannot be imported.
-
-    The text of the error is a sentence to show to the person.
-    """
+    """An uploaded file or pasted text cannot be imported. The message is a sentence to show to the person."""

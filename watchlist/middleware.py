@@ -1,8 +1,4 @@
-"""Defines middleware for trusted proxies, web sessions, private sites and database outages.
-
-A page that is already loaded shows prices even while the database is unavailable. Lists, accounts and the loading of a
-page need the database.
-"""
+"""Defines middleware for trusted proxies, web sessions, private sites and database outages."""
 
 import sys
 from typing import Any
@@ -24,7 +20,7 @@ from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 
 RETRY_AFTER_SECONDS = 3
-"""After this time the 503 page reloads itself. The header `Retry-After` holds the same time."""
+"""How long the 503 page waits before it reloads itself. The header `Retry-After` has the same value."""
 
 API_PATH = "/api/"
 
@@ -43,21 +39,16 @@ class TrustedSchemeMiddleware(MiddlewareMixin):
 
 
 class DatabaseOutageMiddleware(MiddlewareMixin):
-    """Answers with 503 if a view fails because the database is unavailable.
-
-    Django handles all other errors.
-    """
+    """Answers with 503 if a view fails because the database is unavailable."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return report_outage(request, error) if is_outage(error) else None
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):
-    """Prolongs each web session that is in use, at most once a day.
+    """Prolongs each web session that is in use, at most once a day."""
 
-    The web session of a visitor holds the visitor's lists. A visitor who returns therefore keeps the lists, even
-    without changing anything.
-    """
+    # A visitor who returns then keeps the lists, which are in the web session.
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         session: Any = getattr(request, "session", None)
@@ -83,10 +74,7 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # the base class only redirects
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Answers a request without a signed-in account, for a view that requires an account.
-
-        The answer is 401 below `/api/`. For all other addresses, the answer is a redirect to the sign-in page.
-        """
+        """Answers with 401 below `/api/`, and with a redirect to the sign-in page at other addresses."""
         if request.path.startswith(API_PATH):
             return refuse_api_request("this site is private: sign in first", 401)
         is_htmx = bool(getattr(request, "htmx", False))
@@ -108,10 +96,9 @@ def refuse_api_request(message: str, status: int) -> JsonResponse:
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Returns the response to an error that no other code handled. Django calls this function as `handler500`.
+    """Returns the response to an unhandled error: 503 for a database outage, 500 for every other error.
 
-    Answers 503 to a database outage outside of a view, for example when Django saves a web session. Answers 500 to
-    every other error.
+    Django calls this function as `handler500`.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
@@ -140,12 +127,10 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _render_outage(request: HttpRequest) -> HttpResponse:
-    """Returns the 503 page, or JSON for addresses below `/api/`.
-
-    Makes no database query: the appearance of the page is read from a cookie.
-    """
+    """Returns the 503 page, or JSON for addresses below `/api/`. Makes no database query."""
     if request.path.startswith(API_PATH):
         return refuse_api_request("the database is unavailable", 503)
+    # The appearance is read from a cookie, because the database is unavailable.
     is_change = request.method not in {"GET", "HEAD"}
     context = {"appearance": appearance_from_cookie(request), "is_change": is_change, "seconds": RETRY_AFTER_SECONDS}
     return HttpResponse(render_to_string("503.html", context), status=503)

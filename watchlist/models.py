@@ -11,8 +11,8 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries. An open page compares versions to notice changes.
-    `columns` holds the keys of the chosen columns, separated by spaces. `columns` is empty for the default columns.
+    `version` increases with every change of the list or its entries. `columns` holds the keys of the chosen columns,
+    separated by spaces. `columns` is empty for the default columns.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -34,10 +34,7 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list.
-
-    `position` orders the entries of a list. Positions may have gaps.
-    """
+    """A ticker in a list. `position` orders the entries of a list. Numbers may be missing between two positions."""
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
     # A ticker that is in a list cannot be deleted. The admin switches it off instead.
@@ -61,10 +58,7 @@ class Entry(models.Model):
 
 
 class Preferences(models.Model):
-    """The appearance that the owner of an account chose.
-
-    `accounts.preferences` defines the valid values.
-    """
+    """The appearance that the owner of an account chose. `accounts.preferences` defines the valid values."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
     theme = models.CharField(max_length=10, default="system")

@@ -19,15 +19,13 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 
+# By then the minute of the loss is over, and the recorder has saved which bars are incomplete.
 REPAIR_SECONDS = 180.0
-"""How long after a loss of trades the bars are fetched.
-
-By then the minute of the loss is closed, and the recorder has saved which bars are incomplete.
-"""
+"""How many seconds after a loss of trades the bars are fetched again."""
 
 
 class Backfills:
-    """A queue of symbols whose bars must be fetched. All symbols belong to one source."""
+    """Fetches the past bars of queued symbols. All symbols belong to one source."""
 
     def __init__(self, source: str, backfill: Backfill, rng: Random, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
         self._source = source
@@ -37,23 +35,19 @@ class Backfills:
         self._attempts: dict[str, int] = {}
         self._has_work = asyncio.Event()
         self._timers: dict[tuple[str, bool], asyncio.TimerHandle] = {}
-        """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
+        """The timers of planned fetches. A key is a symbol, and whether the fetch waits for the market day to end."""
 
     def add(self, symbol: str, native: str) -> None:
-        """Puts a symbol in the queue. When its turn comes, `run` fetches the bars of the symbol up to that moment.
-
-        Call this method when this process begins to feed the symbol.
-        """
+        """Puts a symbol in the queue. `run` later fetches the past bars of this symbol."""
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol's bars, to correct bars in which some trades are missing.
+        """Schedules two fetches of bars for a symbol with lost trades. Call this method in the event loop.
 
-        The first fetch begins REPAIR_SECONDS after this call, and corrects the bars of minutes. The second fetch begins
-        REPAIR_SECONDS after the end of the market day, and corrects the bar of the day. Call this method in the event
-        loop.
+        The first fetch begins REPAIR_SECONDS after this call, and corrects minute bars. The second fetch begins
+        REPAIR_SECONDS after the end of the market day, and corrects the day bar.
         """
         for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
             if (symbol, waits_for_day) not in self._timers:
@@ -66,7 +60,7 @@ class Backfills:
         self.add(symbol, native)
 
     async def run(self) -> None:
-        """Fetches the bars of the symbols in the queue, one symbol after the other, until this task is cancelled."""
+        """Fetches the bars of the queued symbols, one symbol after the other, until this task is cancelled."""
         try:
             while True:
                 while not self._queue:
@@ -90,10 +84,9 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol back at the end of the queue after a failed fetch, then sleeps before the next fetch.
+        """Puts a symbol back in the queue after a failed fetch, and pauses.
 
-        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the symbol is dropped
-        instead.
+        After MAX_ATTEMPTS failures, the symbol is dropped. If no retry can help, the symbol is dropped at once.
         """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent

@@ -1,7 +1,6 @@
-"""Runs the feeder: sends the trades of real sources to Kafka.
+"""Sends the trades of real sources to Kafka.
 
-All sources share one event loop, one Kafka producer, and one object that claims symbols. Calls that may block run in
-threads: calls to the database and Redis, and the reading of the last updates in the topic.
+All sources share one event loop and one Kafka producer. Calls that may block run in threads.
 """
 
 import asyncio
@@ -30,13 +29,10 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.1
 FOLLOW_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
-"""The time limit of each step at the end.
-
-The steps are: send the waiting trades, wait for acknowledgements, close.
-"""
+"""How long each step of the shutdown may take. The steps send trades, wait for Kafka, and close the producer."""
 
 CLOSE_SECONDS_IN_OUTAGE = 0.5
-"""The time limit that replaces CLOSE_SECONDS if Kafka is unavailable."""
+"""The value that replaces CLOSE_SECONDS while Kafka is unavailable."""
 
 
 class Lease(Protocol):
@@ -48,25 +44,25 @@ class Lease(Protocol):
 
 
 class States(Protocol):
-    """Where the states of sources are stored; `feeds.store.feed_state` implements this protocol."""
+    """Stores the states of sources; `feeds.store.feed_state` implements this protocol."""
 
     def write(self, states: Mapping[str, FeedState]) -> None: ...
     def remove(self, sources: Collection[str]) -> None: ...
 
 
 class FeedTotals(msgspec.Struct, frozen=True):
-    """How many updates the brokers acknowledged, and how many updates were not acknowledged."""
+    """How many updates Kafka acknowledged, and how many it did not acknowledge."""
 
     delivered: int
     undelivered: int
 
 
 class Feeder:
-    """Sends the trades of some sources to Kafka.
+    """Sends the trades of real sources to Kafka.
 
-    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to symbols and their native
-    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` takes symbols and returns a dict from symbol to
-    TopicEnd. A TopicEnd describes the last updates of a symbol in the topic. Both functions may raise TransientError.
+    `leases` has one lease for each source. `read_subscriptions` returns the symbols of each source with their native
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` returns for each symbol what the last records
+    of the topic say about it. Both functions may raise TransientError.
     """
 
     def __init__(
@@ -93,10 +89,7 @@ class Feeder:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: threading.Event) -> FeedTotals:
-        """Sends trades to Kafka until `stop` is set.
-
-        Raises LeaseHeld if each source of this feeder is already fed by another process.
-        """
+        """Sends trades to Kafka until `stop` is set. Raises LeaseHeld if other processes feed all sources already."""
         try:
             if await self._acquire_leases(stop):
                 await self._feed(stop)
@@ -105,22 +98,21 @@ class Feeder:
         return totals
 
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to send the trades of a symbol to Kafka. The trades come from one source.
+        """Begins to send the trades of a symbol to Kafka.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding these symbols. The symbols may belong to several sources."""
+        """Stops sending the trades of `symbols`. The symbols may belong to several sources."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
 
     async def _acquire_leases(self, stop: threading.Event) -> bool:
-        """Takes the lease of each source. Waits for Redis as long as needed.
+        """Takes the lease of each source, and drops the sources that another process feeds.
 
-        Returns False if `stop` was set first. Leaves out each source that another process feeds. Raises LeaseHeld if no
-        source is left.
+        Returns False if `stop` has been set. Raises LeaseHeld if no source is left.
         """
         refusal: LeaseHeld | None = None
         for name, lease in list(self._leases.items()):
@@ -141,7 +133,7 @@ class Feeder:
         return not stop.is_set()
 
     def _drop_source(self, name: str, error: LeaseHeld) -> None:
-        """Stops feeding a source, because another process has taken its lease."""
+        """Stops feeding a source whose lease another process holds."""
         log.error(str(error))
         del self._leases[name]
         if (task := self._tasks.pop(name, None)) is not None:

@@ -18,7 +18,10 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many responses are fetched for one gap. The remaining trades of the gap are lost."""
+"""How many requests are sent for one gap at most. A gap stands for missed trades of one symbol.
+
+Trades that these requests do not return count as lost.
+"""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -26,7 +29,7 @@ MAX_RETRY_SECONDS = 30.0
 
 
 class Wanted(msgspec.Struct):
-    """A gap that must be fetched: missed trades of one symbol. Also counts the failed attempts to fetch this gap."""
+    """Missed trades of one symbol that must be fetched. `attempts` counts the failed attempts."""
 
     native: str
     gap: Gap
@@ -34,9 +37,9 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """A queue of gaps to fetch from one source. A gap stands for missed trades of one symbol.
+    """Fetches the missed trades of one source, one gap after the other.
 
-    `has_room` returns whether the publisher can take more trades.
+    A gap stands for missed trades of one symbol. `has_room` returns whether the publisher can take more trades.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class MissedTrades:
         self._has_work.set()
 
     async def run(self) -> None:
-        """Fetches the trades of each gap in the queue, until this task is cancelled.
+        """Fetches the trades of the queued gaps until this task is cancelled.
 
         Pauses while the publisher has no room for more trades.
         """
@@ -87,10 +90,10 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the gap whose fetch has failed to the end of the queue, then sleeps before the next fetch.
+        """Moves the first gap of the queue to the end of the queue after a failed fetch, and pauses.
 
-        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the gap is given up
-        instead.
+        After MAX_ATTEMPTS failures, the trades of the gap count as lost. If no retry can help, they count as lost at
+        once.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1
@@ -104,10 +107,9 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Fetches the trades of a gap, with at most MAX_PAGES requests.
+        """Fetches the trades of a gap, with at most MAX_PAGES requests. Raises RequestFailed and BadMessage.
 
-        Returns the trades, and the gap that remains if MAX_PAGES requests were not enough; None if no gap remains.
-        Raises RequestFailed and BadMessage.
+        Returns the trades and the rest of the gap. The rest is None if all trades were fetched.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

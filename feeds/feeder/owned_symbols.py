@@ -1,12 +1,12 @@
-"""Decides which symbols this process feeds: claims, opens, closes and releases symbols.
+"""Decides which symbols this process feeds.
 
-A symbol passes these steps:
+A symbol goes through these steps:
 
-- wanted: its ticker names a source;
-- owned: Redis says that this process owns the symbol;
-- opened: the end of the topic is read;
-- closed: nothing more is sent;
-- released: Kafka has acknowledged all updates.
+- wanted: a ticker names a source for the symbol;
+- owned: Redis says that this process may feed the symbol;
+- opened: the symbol's last updates in the topic are read, and trades are sent;
+- closed: no more trades are sent;
+- released: Kafka has acknowledged all updates, and another process may own the symbol.
 """
 
 import asyncio
@@ -23,14 +23,11 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 Subscriptions = Mapping[str, tuple[str, str]]
-"""A dict from symbol to a pair: the name of the source, and the native symbol.
-
-An example is `{"BTC/USD": ("coinbase", "BTC-USD")}`.
-"""
+"""A dict from symbol to source and native symbol, such as `{"BTC/USD": ("coinbase", "BTC-USD")}`."""
 
 
 class Ownership(Protocol):
-    """The symbols that this process may publish; `feeds.store.ownership` implements this protocol."""
+    """The right of this process to feed symbols; `feeds.store.ownership` implements this protocol."""
 
     def claim(self, symbols: Collection[str]) -> set[str]: ...
     def renew(self, symbols: Collection[str]) -> set[str]: ...
@@ -38,17 +35,17 @@ class Ownership(Protocol):
 
 
 class Feeds(Protocol):
-    """Opens and closes the symbols of sources; `feeds.feeder.feeder` implements this protocol."""
+    """Begins and stops the feeding of symbols; `feeds.feeder.feeder` implements this protocol."""
 
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None: ...
     def close(self, symbols: Collection[str]) -> None: ...
 
 
 class OwnedSymbols:
-    """Tracks which symbols this process owns, and feeds the wanted ones.
+    """Tracks which symbols this process owns, and feeds those that are wanted.
 
-    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. A TopicEnd describes the last updates of a
-    symbol in the topic. `read_ends` may raise TransientError.
+    `read_ends` returns for each symbol what the last records of the topic say about it. `read_ends` may raise
+    TransientError.
     """
 
     def __init__(
@@ -77,19 +74,18 @@ class OwnedSymbols:
 
     @property
     def fed(self) -> Collection[str]:
-        """The symbols that are fed now."""
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
-        """Replaces the set of wanted symbols, and claims these symbols in Redis.
+        """Claims the wanted symbols, feeds those that this process owns, and stops feeding all others.
 
-        Begins to feed each wanted symbol that this process owns. Stops feeding each symbol that is no longer wanted or
-        owned. Call this method each second, because a claim expires if it is not renewed.
+        Call this method each second, because claims expire.
         """
         self._wanted = wanted
         await self._claim()
         self._close_lost()
         changed = [symbol for symbol, feed in self._fed.items() if wanted.get(symbol) != feed]
+        # After a loss, all symbols are closed and opened again: opening reads which updates are in the topic.
         self._start_release(self._fed.keys() if self._has_lost_updates() else changed)
         ready = self._owned.intersection(wanted) - self._fed.keys() - self._opening - self._releasing
         if ready:
@@ -97,7 +93,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols. Releases the symbols if Kafka acknowledges all updates within `seconds` seconds."""
+        """Stops feeding all symbols, and releases them. Gives up after `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:
@@ -106,10 +102,7 @@ class OwnedSymbols:
                 task.cancel()
 
     async def _claim(self) -> None:
-        """Renews the claims to the symbols in use, and claims the other wanted symbols.
-
-        If Redis does not answer, the set of owned symbols stays the same.
-        """
+        """Renews the claims of this process, and claims the other wanted symbols."""
         try:
             async with self._lock:
                 held = {*self._fed, *self._opening, *self._releasing}
@@ -123,20 +116,15 @@ class OwnedSymbols:
         self._publisher.resume()
 
     def _close_lost(self) -> None:
-        """Stops feeding symbols that another process owns now.
-
-        A process loses a symbol only if it was paused for so long that its claim of the symbol expired.
-        """
+        """Stops feeding symbols that another process owns now."""
+        # A symbol is lost only if this process was paused for so long that its claim expired.
         lost = self._fed.keys() - self._owned - self._releasing
         if lost:
             log.warning("symbols lost to another process", symbols=sorted(lost)[:20], count=len(lost))
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether updates were lost on their way to Kafka since the last call.
-
-        After a loss, the end of the topic must be read again, to find out which updates are there.
-        """
+        """Returns whether updates were lost on their way to Kafka since the last call of this method."""
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before
 
@@ -153,10 +141,7 @@ class OwnedSymbols:
             self._start(self._release(closing))
 
     async def _release(self, symbols: Collection[str]) -> None:
-        """Waits until Kafka has acknowledged all updates, then releases those of `symbols` that are unwanted.
-
-        If a symbol has become wanted again in the meantime, this process keeps it.
-        """
+        """Releases symbols when Kafka has acknowledged all updates. Keeps symbols that are wanted again."""
         try:
             await self._publisher.drain()
             async with self._lock:  # a claim at the same time would take the symbols again
@@ -168,10 +153,7 @@ class OwnedSymbols:
             log.info("symbols not released, they expire by themselves", reason=str(error))
 
     async def _open(self, symbols: Collection[str]) -> None:
-        """Reads the last updates of `symbols` in the topic, then begins to feed those symbols.
-
-        A symbol that is no longer owned or no longer wanted after the reading is left out.
-        """
+        """Reads the last updates of symbols in the topic, then begins to feed the symbols."""
         try:
             ends = await asyncio.to_thread(self._read_ends, symbols)
         except TransientError as error:

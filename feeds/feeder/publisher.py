@@ -1,7 +1,7 @@
-"""Numbers accepted trades and sends them to Kafka, within a limit of memory.
+"""Gives each accepted trade a seq_id, and sends the trade to Kafka.
 
-The publisher runs in the thread of the event loop and never blocks. It sends trades only if few updates are
-unacknowledged. The other trades wait in the backlog.
+The publisher runs in the event loop and never blocks. While too many updates are unacknowledged, trades wait in a
+backlog of limited size.
 """
 
 import asyncio
@@ -21,20 +21,15 @@ from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
 
+# After a stall, Kafka delivers all these updates before it delivers newer prices.
 MAX_UNACKNOWLEDGED = 5_000
-"""How many updates may be unacknowledged.
-
-After a stall, Kafka delivers all these updates before it delivers newer prices.
-"""
+"""How many updates may be sent and not yet acknowledged by Kafka."""
 
 STALL_SECONDS = 2.0
 """After a longer stall of Kafka, the newest trade of each symbol is sent first."""
 
 FREEZE_SECONDS = 1.5
-"""After a longer pause of the process, another process may own the symbols.
-
-Therefore nothing is sent until the symbols are claimed again.
-"""
+"""After a longer pause of this process, nothing is sent until the symbols are claimed again."""
 
 PAUSE_SECONDS = 0.005
 
@@ -48,10 +43,10 @@ PRODUCER_OPTIONS = {
 
 
 class PublishedSymbol(msgspec.Struct):
-    """The state of one symbol in the publisher.
+    """What the publisher knows about one symbol.
 
     `prices` are the best bid and ask; None if unknown. `can_fetch` says whether missed trades can be fetched. `missed`
-    are the missed spans that the next record of the symbol will name.
+    are spans of time in which trades were lost. The next record of the symbol contains these spans in a header.
     """
 
     numbering: Numbering
@@ -64,8 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    If too many trades wait to be sent, some trades are dropped. Then `on_merged` is called for each symbol with dropped
-    trades. Its arguments are the symbol and the dropped trades.
+    If too many trades wait to be sent, some trades are dropped. `on_merged` then gets each symbol with its dropped
+    trades.
     """
 
     def __init__(
@@ -83,7 +78,10 @@ class Publisher:
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
         self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
-        """The missed spans of closed symbols. The keys are pairs of symbol and source."""
+        """Spans of time in which trades of closed symbols were lost. A key is a symbol and its source.
+
+        If a symbol is opened again, its next record contains the spans.
+        """
 
         self._stalled_since: float | None = None
         self._checked_at = clock()
@@ -108,17 +106,16 @@ class Publisher:
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
         """Begins to accept trades of a symbol.
 
-        `end` describes the symbol's last updates in the topic. The seq_ids of the new updates continue after those
-        updates.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
         missed = self._unsent_missed.pop((symbol, source.encode()), ())
         self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch, missed=missed)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Drops the waiting trades of symbols, and ignores further trades of these symbols until `open` is called.
+        """Drops the waiting trades of symbols, and ignores further trades until `open` is called.
 
-        Updates of these symbols that were sent earlier may still be unacknowledged: `drain` waits for them.
+        Call `drain` to wait for updates that are already on their way to Kafka.
         """
         for symbol in symbols:
             closed = self._symbols.pop(symbol, None)
@@ -127,15 +124,12 @@ class Publisher:
             self._backlog.drop(symbol)
 
     def set_prices(self, symbol: str, prices: tuple[float, float] | None) -> None:
-        """Sets the best bid and ask for the next updates of a symbol.
-
-        `prices` is None if the best prices are unknown.
-        """
+        """Sets the best bid and ask for the next updates of a symbol; None if they are unknown."""
         if (published := self._symbols.get(symbol)) is not None:
             published.prices = prices
 
     def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
-        """Notes spans of time in which trades of a symbol were lost. The next record of this symbol names the spans."""
+        """Notes spans of time in which trades of a symbol were lost. The symbol's next record contains the spans."""
         if (published := self._symbols.get(symbol)) is not None:
             published.missed = unite([*published.missed, *spans])
 
@@ -145,19 +139,16 @@ class Publisher:
             self._backlog.add(symbol, trades)
 
     def pump_soon(self) -> None:
-        """Schedules one call of `pump`. The event loop first handles the messages that it has ready now.
-
-        Call this method after each message. One call of `pump` for many messages costs far less than a call for each
-        message.
-        """
+        """Schedules one call of `pump`. Call this method after each message."""
+        # One call of `pump` for several messages costs far less than a call for each message.
         if not self._is_pump_due:
             self._is_pump_due = True
             asyncio.get_running_loop().call_soon(self._pump_due)
 
     def pump(self) -> None:
-        """Sends waiting trades until none is left or too many updates are unacknowledged.
+        """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
 
-        Sends nothing after a pause of the process, until `resume` is called. Call this method ten times a second.
+        After a pause of the process of more than FREEZE_SECONDS, nothing is sent until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)
@@ -174,21 +165,19 @@ class Publisher:
             self._reduce()
 
     def resume(self) -> None:
-        """Lets `pump` send trades again. After a pause of the process, `pump` sends nothing until this call.
+        """Lets `pump` send trades again after a pause of the process.
 
-        Another process may have taken over symbols during the pause. Therefore the claims to symbols must be renewed
-        before this call.
+        Before this call, the caller must have renewed the claims to the symbols.
         """
         self._is_frozen = False
 
     async def send_waiting(self) -> None:
-        """Sends all waiting trades, and then returns."""
         while self._backlog:
             self.pump()
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def drain(self) -> None:
-        """Returns when Kafka has acknowledged all updates that were sent before this call."""
+        """Waits until all updates that were sent before this call are acknowledged or have failed."""
         is_finished = self._producer.barrier()
         while not is_finished():
             self._producer.poll()
@@ -204,7 +193,7 @@ class Publisher:
 
     def _note_freeze(self, now: float) -> None:
         if now - self._checked_at > FREEZE_SECONDS:
-            self._is_frozen = True
+            self._is_frozen = True  # other processes may have taken over some symbols
         self._checked_at = now
 
     def _end_stall(self, now: float) -> None:

@@ -27,7 +27,7 @@ MAX_PAUSE_SECONDS = 0.1
 
 
 class NoHistory:
-    """The history of a source that has no HTTP service."""
+    """The `History` of a source without an HTTP service."""
 
     def trades(self, _native: str, _after: Trade | None, _until: Trade) -> Request | None:
         return None
@@ -53,7 +53,7 @@ def no_adapter(_credentials: Credentials) -> Adapter:
 
 
 def replay_source(title: str) -> Source:
-    """Returns the Source object that describes the replay of a file. It has no network address."""
+    """Returns the source whose trades come from a file."""
     return Source(
         name=REPLAY,
         title=title,

@@ -1,4 +1,4 @@
-"""Builds and runs the parts of one source: connections, feed and missed trades."""
+"""Builds and runs the parts of one source, such as its connections and its feed."""
 
 import asyncio
 import time
@@ -30,18 +30,18 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 INSTRUMENTS_SECONDS = 600.0
-"""How often the list of the source's instruments is fetched."""
+"""The pause between two fetches of the source's list of instruments."""
 
 
 class Runner(Protocol):
-    """The part that provides the trades of a source: connections or a file."""
+    """Provides the trades of a source, from connections or from a file."""
 
     def set_natives(self, natives: Collection[str]) -> None: ...
     async def run(self) -> None: ...
 
 
 class RunningSource:
-    """A source that is running: `feed` handles its symbols, and `runner` provides its trades."""
+    """A source with the parts that run it. `runner` provides trades, and `feed` handles these trades."""
 
     def __init__(self, source: Source, feed: SourceFeed, runner: Runner) -> None:
         self.source = source
@@ -58,11 +58,10 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Chooses the native symbol of each symbol. Returns a dict such as `{"BTC/USD": "BTC-USD"}`.
+        """Returns `subscriptions` with all native symbols filled in, such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` is such a dict too. If a native symbol in it is empty, the source derives the native symbol from
-        the symbol. Symbols that the source cannot have are left out and reported. If several symbols have the same
-        native symbol, the first of these symbols is kept, and the others are reported.
+        An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
+        or if an earlier symbol has the same native symbol.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -84,7 +83,7 @@ class RunningSource:
     def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
         """Begins to feed a symbol that this process owns.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         self.feed.open(symbol, native, end)
 
@@ -93,7 +92,7 @@ class RunningSource:
         self._runner.set_natives(self.feed.natives)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed trades. Call this method ten times a second."""
+        """Does the regular work of the source. Call this method ten times a second."""
         self.feed.check()
 
     def state(self) -> FeedState:
@@ -115,10 +114,10 @@ class ConnectedSource(RunningSource):
         rng: Random,
         make_backfill: Callable[[Fetch], Backfill] | None = None,
     ) -> None:
-        """Prepares the parts of the source. Opens no connection.
+        """Builds the parts of the source. Opens no connection.
 
-        `make_backfill` takes a function that sends a request, and returns a Backfill. Without `make_backfill`, no past
-        bars are fetched.
+        `make_backfill` makes a Backfill from a function that sends a request. Without `make_backfill`, no past bars are
+        fetched.
         """
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
@@ -160,7 +159,7 @@ class ConnectedSource(RunningSource):
                 self._backfills.add_later(symbol, native)
 
     async def _follow_instruments(self) -> None:
-        """Fetches the list of instruments regularly, to report symbols unknown to the source."""
+        """Fetches the source's list of instruments regularly, to find symbols unknown to the source."""
         request = self.source.history.instruments()
         while request is not None:
             await self.feed.subscribed.wait()

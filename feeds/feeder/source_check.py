@@ -13,13 +13,16 @@ from feeds.sources.adapter import BadMessage, Source
 from feeds.sources.events import Event, Heartbeat, SourceStatus, Subscribed, SymbolRefused, Trade
 
 LISTEN_SECONDS = 5.0
-"""How long to wait for a trade after all symbols are subscribed to."""
+"""How long to listen for trades after all symbols are subscribed to."""
 
 
 class CheckReport(msgspec.Struct):
-    """What a source said. `failure` is empty if the connection succeeded.
+    """The result of a check.
 
-    Times are in seconds. `refused` is a dict from native symbol to the reason. An unknown value is None.
+    `failure` says why the connection failed. `list_failure` says why the list of instruments could not be read. Both
+    are empty after a success. `least_lag` is the shortest time from a trade to its receipt, in seconds. `refused` is a
+    dict from native symbol to the reason of the refusal. `unlisted` are native symbols that are not in the source's
+    list of instruments.
     """
 
     failure: str = ""
@@ -36,7 +39,10 @@ class CheckReport(msgspec.Struct):
 async def check_source(
     source: Source, endpoint: Endpoint, rest_url: str, natives: Collection[str], seconds: float = LISTEN_SECONDS
 ) -> CheckReport:
-    """Connects, subscribes to native symbols, then listens for up to `seconds` seconds."""
+    """Connects to a source, subscribes to `natives`, and listens for up to `seconds` seconds.
+
+    After that, reads the source's list of instruments.
+    """
     report = CheckReport()
     begin = time.monotonic()
 
@@ -63,7 +69,7 @@ async def check_source(
 
 
 def note(report: CheckReport, event: Event, receipt: int) -> None:
-    """Adds an event to the report."""
+    """Adds an event to the report. `receipt` is in unix microseconds."""
     match event:
         case Subscribed(natives):
             report.acknowledged.update(natives)
@@ -81,7 +87,7 @@ def note(report: CheckReport, event: Event, receipt: int) -> None:
 async def read_list(
     source: Source, endpoint: Endpoint, rest_url: str, natives: Collection[str], report: CheckReport
 ) -> None:
-    """Adds to the report the native symbols that are not in the source's list."""
+    """Adds to the report the native symbols that are not in the source's list of instruments."""
     request = source.history.instruments()
     if request is None:
         return

@@ -1,4 +1,4 @@
-"""Handles the events of one source: trades, and the states of source and symbols."""
+"""Handles the events of one source, and publishes its trades."""
 
 import asyncio
 import time
@@ -31,16 +31,13 @@ from feeds.sources.events import (
 log = structlog.get_logger(__name__)
 
 MAX_CLOCK_DIFFERENCE_US = 1_000_000
-"""How far the time of a trade may be ahead of its receipt, in microseconds.
-
-A greater difference is reported.
-"""
+"""A warning is logged if the time of a trade is further ahead of our clock than this."""
 
 OBSERVE_US = 1_000
 
 
 class FedSymbol(msgspec.Struct):
-    """One symbol of a source."""
+    """What a SourceFeed knows about one symbol: its name, the feed of its trades, and its state."""
 
     symbol: str
     feed: SymbolFeed
@@ -48,7 +45,10 @@ class FedSymbol(msgspec.Struct):
 
 
 class SourceFeed:
-    """The symbols of one source. `clock` returns monotonic seconds, `now` unix nanoseconds."""
+    """Publishes the trades of one source, and tracks the states of its symbols.
+
+    `clock` returns monotonic seconds, `now` unix nanoseconds.
+    """
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class SourceFeed:
         self.is_market_open = True
         self.last_message = 0
         self.subscribed = asyncio.Event()
-        """Set when the source has acknowledged a symbol."""
+        """Set when the source has acknowledged a subscription."""
 
     @property
     def natives(self) -> Collection[str]:
@@ -90,8 +90,7 @@ class SourceFeed:
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
         """Begins to feed a symbol.
 
-        `end` describes the symbol's last updates in the topic; None if there are none. The seq_ids of the new updates
-        continue after those updates.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
@@ -102,7 +101,6 @@ class SourceFeed:
         self._publisher.open(symbol, self.source.name, end, can_fetch)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding symbols."""
         self._publisher.close(symbols)
         for symbol in symbols:
             self._symbols.pop(self._natives.pop(symbol, ""), None)
@@ -128,7 +126,7 @@ class SourceFeed:
         self._publisher.pump_soon()
 
     def note_lost(self) -> None:
-        """Notes that the connection is lost: best prices are unknown now, and trades may be missed."""
+        """Notes that the connection was lost. The best prices become unknown, and trades may be missing."""
         for fed in self._symbols.values():
             self._publisher.set_prices(fed.symbol, None)
             fed.feed.note_reconnected()
@@ -136,16 +134,17 @@ class SourceFeed:
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
         """Handles trades that the publisher dropped because its backlog was full.
 
-        If the source offers missed trades, the dropped trades are fetched later. Otherwise they count as lost.
+        The dropped trades are fetched later. If the source does not offer missed trades, the dropped trades count as
+        lost.
         """
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
             fed.feed.note_merged(trades)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed trades.
+        """Publishes the trades that were held back long enough. Call this method ten times a second.
 
-        Call this method ten times a second.
+        New trades are held back while missed trades are fetched.
         """
         self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
@@ -157,18 +156,18 @@ class SourceFeed:
                 self._incomplete[fed.symbol] = native
 
     def take_gaps(self) -> list[tuple[str, Gap]]:
-        """Returns the gaps that were found since the last call, each with its native symbol."""
+        """Returns the gaps in the trades that were found since the last call, each with its native symbol."""
         return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
 
     def take_incomplete(self) -> dict[str, str]:
-        """Returns the symbols that lost trades since the last call, as a dict from symbol to native symbol."""
+        """Returns the symbols that lost trades since the last call, with their native symbols."""
         incomplete, self._incomplete = self._incomplete, {}
         return incomplete
 
     def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
-        """Publishes the missed trades of a gap, which have been fetched from the source.
+        """Publishes the missed trades of a gap.
 
-        `trades` are all trades that the source has for the gap. Those that had arrived earlier are ignored.
+        `trades` are all trades that the source returned for the gap. Trades that had arrived earlier are ignored.
         """
         if (fed := self._symbols.get(native)) is not None:
             self._publisher.add(fed.symbol, fed.feed.fill(gap, trades))
@@ -181,7 +180,8 @@ class SourceFeed:
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
         """Updates the states of symbols from the source's list of instruments.
 
-        `instruments` is a dict such as `{"BTC/USD": True}`: from native symbol to whether the instrument is traded now.
+        `instruments` says for each native symbol whether it is traded now, such as `{"BTC/USD": True}`. Symbols that
+        are not in the list become unknown.
         """
         for native, fed in self._symbols.items():
             if native not in instruments:
@@ -190,10 +190,7 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns a dict from the name of a state to the symbols in this state.
-
-        Leaves out symbols that are traded.
-        """
+        """Returns a dict from the name of a state to the symbols in this state. Traded symbols are left out."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open
@@ -203,7 +200,6 @@ class SourceFeed:
         return states
 
     def report(self) -> None:
-        """Updates the metrics of this source: its state, and what was counted since the last call."""
         self._metrics.add(self._counts)
         self._metrics.report(self.state.state, self.last_message)
 
@@ -247,12 +243,9 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Adds the delay of a message to the metrics: the time from its last trade to its receipt.
-
-        A message is ignored if its last event is not a trade, or is a trade from a snapshot. At most one message per
-        millisecond is observed, because one observation costs as much CPU time as decoding a message.
-        """
+        """Adds the delay of a message to the metrics: the time from its last trade to its receipt."""
         last = events[-1]
+        # At most one message per millisecond is observed: an observation costs as much CPU time as decoding a message.
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:
             return
         self._observed_at = receipt
@@ -264,7 +257,7 @@ class SourceFeed:
 
 
 NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
-"""Events without market data. These events show only that the source answers."""
+"""Events without market data."""
 
 
 def can_fetch_trades(source: Source, native: str) -> bool:

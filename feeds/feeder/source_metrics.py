@@ -6,8 +6,6 @@ from feeds.sources.events import SourceState
 
 
 class SourceMetrics:
-    """The metrics with the label of one source."""
-
     def __init__(self, source: str) -> None:
         self._counters = {
             "trades": metrics.FEED_TRADES.labels(source),
@@ -30,7 +28,7 @@ class SourceMetrics:
         self._unreported_messages = 0
 
     def add(self, counts: Counts) -> None:
-        """Adds counts to the counters, then sets the counts to 0."""
+        """Adds `counts` to the counters of the metrics, then sets `counts` to 0."""
         for name, counter in self._counters.items():
             counter.inc(getattr(counts, name))
             setattr(counts, name, 0)
@@ -42,16 +40,16 @@ class SourceMetrics:
         self._connects.inc()
 
     def observe(self, lag_us: int) -> None:
-        """Notes `lag_us`, the time from a trade to its receipt, in microseconds.
-
-        `lag_us` is negative if the clock of the source is ahead of ours.
-        """
+        """Notes the time from a trade to its receipt. The time is negative if the source's clock is ahead of ours."""
         self._lag.observe(max(lag_us, 0) / 1e6)
         if self._least_lag is None or lag_us < self._least_lag:
             self._least_lag = lag_us
 
     def report(self, state: SourceState, last_message: int) -> None:
-        """Sets the gauges. Call this method about once a second."""
+        """Updates the message counter and the gauges. Call this method about once a second.
+
+        `last_message` is in unix microseconds.
+        """
         self._messages.inc(self._unreported_messages)
         self._unreported_messages = 0
         if self._least_lag is not None:

@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class ClaimedTickers:
-    """The tickers that the generator feeds now.
+    """The simulated tickers whose symbols this process has claimed.
 
-    One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` is the outage of Redis: this class marks its beginning, and the loop marks its end.
+    Call `prepare` first. Then one thread calls `refresh`, and the thread of the generator loop calls `apply`.
+    `read_tickers` returns all simulated tickers, active or not.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class ClaimedTickers:
         self._resumed: dict[str, Grant] = {}
 
     def prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers, claims their symbols and reads the symbols' last updates, with retries.
+        """Reads the tickers, claims their symbols and reads the symbols' last updates.
 
-        Returns False if `stop` was set first.
+        Repeats each step until it succeeds or `stop` is set. Returns whether all steps succeeded.
         """
         instruments = retry(stop, self._database, self._read_tickers)
         if instruments is None:
@@ -61,15 +61,15 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The dict `{"tickers": …, "continued": …}`, for the log.
+        """Two counts, by name.
 
-        `tickers` counts all tickers. `continued` counts the symbols that already have an update in the topic.
+        `tickers` counts all tickers. `continued` counts the claimed symbols that have an update in the topic.
         """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 
     def refresh(self) -> None:
-        """Reads the tickers again. Claims new symbols, and releases symbols of removed tickers."""
+        """Reads the tickers again, claims new symbols, and releases symbols of removed tickers."""
         try:
             instruments = self._read_tickers()
         except TransientError as error:
@@ -92,7 +92,7 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Makes the simulator feed the current tickers, and gives up the symbols of removed tickers."""
+        """Makes the simulator feed the current tickers, and ends the grants of removed tickers."""
         # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
         # is missing.
         grants = self._claims.grants
@@ -107,10 +107,7 @@ class ClaimedTickers:
             log.warning("no active tickers: activate one in the admin")
 
     def _feed(self, instruments: list[Instrument], grants: Mapping[str, Grant]) -> None:
-        """Makes the simulator feed these instruments.
-
-        If this process has just got the right to feed a symbol, the prices continue after the symbol's last update.
-        """
+        """Makes the simulator feed instruments. A newly granted symbol continues after its last update."""
         self._simulator.set_instruments(instruments)
         metrics.ACTIVE_TICKERS.set(self._simulator.active_count)
         granted = {instrument.symbol: grants[instrument.symbol] for instrument in instruments}
@@ -128,10 +125,7 @@ class ClaimedTickers:
 
 
 def retry(stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
-    """Repeats a call until it succeeds, and returns its result.
-
-    Returns None if `stop` was set first.
-    """
+    """Repeats `call` until it succeeds, and returns its result. Returns None if `stop` was set first."""
     backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
     while not stop.is_set():
         try:

@@ -1,8 +1,7 @@
-"""Claims symbols for the generator, and decides which symbols the generator may feed.
+"""Decides which symbols the generator may feed.
 
-A symbol goes through these steps. `take` claims the symbol. `resume` reads the symbol's last update from the topic, and
-makes a grant. The loop feeds the symbol until the ticker is gone, and then ends the grant. The symbol is released after
-the brokers have acknowledged all its updates.
+The process claims a symbol first. Then the symbol gets a Grant: the right to feed it. The generator ends the grant when
+the ticker is gone. The symbol is released when each of its updates is acknowledged or has failed.
 """
 
 import threading
@@ -21,9 +20,8 @@ MAX_LOGGED_SYMBOLS = 20
 class Grant:
     """The right to feed one symbol until `end` is called.
 
-    `last` is the update to continue after; None if the topic has no update of the symbol. The loop that feeds the
-    symbol calls `end`. After that, `is_finished` returns whether each update that was sent is acknowledged or has
-    failed.
+    `last` is the symbol's last update in the topic; None if there is no such update. `is_finished()` returns whether
+    each update that was sent is acknowledged or has failed. Before `end` is called, `is_finished` is None.
     """
 
     __slots__ = ("is_finished", "last")
@@ -37,15 +35,15 @@ class Grant:
         return self.is_finished is not None
 
     def end(self, is_finished: Callable[[], bool]) -> None:
-        """Ends the grant. Call this method after the last update of the symbol under this grant."""
+        """Ends the grant. Call this method after the last update of the symbol."""
         self.is_finished = is_finished
 
 
 class Claims:
     """The symbols that this process owns, and their grants.
 
-    One thread calls `take` and `resume`. Any thread may call `renew` and read `grants`. `grants` is a dict from symbol
-    to grant. A new dict replaces this dict at each change.
+    `grants` is a dict from symbol to grant. Each change replaces the dict by a new one. Any thread may call `renew` and
+    read `grants`.
     """
 
     def __init__(
@@ -60,10 +58,9 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims those wanted symbols that this process does not own yet. Raises StoreUnavailable.
+        """Claims the wanted symbols that this process does not own yet.
 
-        Also releases symbols: each symbol whose grant has ended and whose updates are finished, and each unwanted
-        symbol that has no grant.
+        Releases owned symbols that are no longer needed. Raises StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -77,9 +74,9 @@ class Claims:
                 self._log_refused(missing - taken)
 
     def resume(self) -> bool:
-        """Reads the last updates of symbols without a grant, and grants these symbols.
+        """Reads the last updates of owned symbols that have no grant, and gives each of these symbols a grant.
 
-        Returns whether there were such symbols. Raises BrokerUnavailable.
+        Returns False if there are no such symbols. Raises BrokerUnavailable.
         """
         with self._lock:
             new = self._owned - self.grants.keys()
@@ -93,10 +90,10 @@ class Claims:
         return True
 
     def renew(self) -> None:
-        """Renews the claims to all owned symbols. Raises StoreUnavailable.
+        """Renews the claims to all owned symbols, and forgets symbols that another process has taken over.
 
-        A symbol that another process has taken over is no longer fed. Call this method about once a second. After a
-        pause of the whole process, call this method before the next update.
+        Call this method once a second, and before the first update after a pause of the process. Raises
+        StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -108,7 +105,7 @@ class Claims:
                 self._forget(lost)
 
     def close(self) -> None:
-        """Releases all symbols. Call this method when all updates are finished. Raises StoreUnavailable."""
+        """Releases all symbols. Call this method after the producer is closed. Raises StoreUnavailable."""
         with self._lock:
             self._closed = True
             self._release(set(self._owned))
@@ -127,7 +124,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs the symbols that another process owns now but did not own at the last call."""
+        """Logs symbols that another process owns. Symbols of the previous call are not logged again."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

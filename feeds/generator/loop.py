@@ -1,7 +1,7 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-A second thread reads the tickers and claims their symbols. A third thread renews the lease and the claims. The loop
-reads no settings. Its arguments provide the clocks, the tickers and the last updates on the topic.
+A second thread reads the tickers and claims their symbols. A third thread renews these claims and the lease
+of the topic.
 """
 
 import threading
@@ -30,27 +30,21 @@ READ_TICKERS_SECONDS = 0.5
 RENEW_LEASE_SECONDS = 1.0
 REPORT_SECONDS = 1.0
 
+# The claims may have expired if the whole process was suspended.
 STALL_SECONDS = 1.0
-"""After a longer stall of the loop, the symbols are renewed before the next update.
-
-If the whole process was suspended, the claims of its symbols may have expired. Then another process may publish these
-symbols now.
-"""
+"""After a longer stall of the loop, the claims to symbols are renewed before the next update."""
 
 FLUSH_SECONDS = 7.0
 """The time limit for sending the queued updates before the generator ends."""
 
 FLUSH_SECONDS_IN_OUTAGE = 3.0
-"""The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
+"""The value that replaces FLUSH_SECONDS while Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""When the generator ends, it waits this long for a renewal that is in progress."""
+"""How long the generator waits at its end for the thread that renews the lease."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
-"""The longest pause between two polls of the producer.
-
-A poll handles delivery reports. Frequent polls keep the metrics current.
-"""
+"""The longest pause between two polls of the producer. A poll handles delivery reports."""
 
 
 class Lease(Protocol):
@@ -62,19 +56,18 @@ class Lease(Protocol):
 
 
 class DeliveryTotals(msgspec.Struct, frozen=True):
-    """How many updates the brokers acknowledged, and how many updates were not acknowledged."""
+    """How many updates Kafka acknowledged, and how many it did not acknowledge."""
 
     delivered: int
     undelivered: int
 
 
 class GeneratorLoop:
-    """Feeds one topic: sends the updates of the simulator to this topic.
+    """Sends the updates of the simulator to one topic.
 
-    The loop feeds only symbols that `ownership` gives to this process. `read_tickers` returns all simulated tickers,
-    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. If the topic does
-    not exist, `read_last_updates` creates the topic. Both functions may raise TransientError. `interval` is in seconds.
-    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    `read_tickers` returns all simulated tickers, active or not. `read_last_updates` returns the last update of each
+    symbol, and creates the topic if necessary. Both functions may raise TransientError. `interval` and the result of
+    `clock` are in seconds. `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -106,10 +99,7 @@ class GeneratorLoop:
         self._counted = 0
 
     def run(self, stop: threading.Event) -> DeliveryTotals:
-        """Feeds the topic until `stop` is set, then sends the queued updates.
-
-        Raises LeaseHeld and TopicRefused.
-        """
+        """Feeds the topic until `stop` is set, then sends the queued updates. Raises LeaseHeld and TopicRefused."""
         try:
             if self._acquire_lease(stop):
                 self._lease_thread = self._start_thread("lease", stop, RENEW_LEASE_SECONDS, self._renew)
@@ -124,11 +114,7 @@ class GeneratorLoop:
         return totals
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
-        """Takes the lease of the topic. If Redis does not answer, tries again until Redis answers.
-
-        Returns False if `stop` is set meanwhile. The generator must not start without the lease, because another
-        generator may hold the lease.
-        """
+        """Takes the lease of the topic, with retries until `stop` is set. Returns whether the lease was taken."""
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
             try:
@@ -142,10 +128,7 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Starts the producer, then reads the tickers and claims their symbols.
-
-        Returns False if `stop` was set first.
-        """
+        """Starts the producer, and prepares the tickers. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):
@@ -181,10 +164,8 @@ class GeneratorLoop:
             self._redis.end()
 
     def _make_steps(self, stop: threading.Event) -> None:
-        """Makes one step per interval: sends an update of each active ticker.
-
-        The monotonic clock measures the intervals. Therefore a change of the system clock affects only the timestamps.
-        """
+        """Makes one step per interval: sends an update of each active ticker."""
+        # The monotonic clock measures the intervals, so that a change of the system clock affects only the timestamps.
         due = reported = self._alive_at = self._clock()
         while not stop.is_set():
             now = self._now() // 1000
@@ -198,10 +179,9 @@ class GeneratorLoop:
                 self._report()
 
     def _renew_after_stall(self) -> None:
-        """Renews the lease and the claims to symbols if the loop has stalled.
+        """Renews the lease and the claims if more than STALL_SECONDS have passed since the previous call.
 
-        The loop has stalled if more than STALL_SECONDS have passed since the previous call of this method. Call this
-        method at least twice per STALL_SECONDS.
+        Call this method at least twice per STALL_SECONDS.
         """
         previous, self._alive_at = self._alive_at, self._clock()
         if self._alive_at - previous > STALL_SECONDS:
@@ -209,10 +189,7 @@ class GeneratorLoop:
             self._renew()
 
     def _skip_missed_intervals(self, due: float) -> float:
-        """Skips and counts the intervals that were missed.
-
-        Returns the time when the next step is due.
-        """
+        """Skips and counts missed intervals. Returns the time at which the next step is due."""
         late = self._clock() - due
         if late <= self._interval:
             return due

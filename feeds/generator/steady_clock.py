@@ -1,8 +1,4 @@
-"""Provides a clock for timestamps that continues if the system clock is set back.
-
-The timestamps of a symbol must always grow. If the generator used the system clock and this clock were set back by an
-hour, the timestamps could not grow for an hour. Pages would then show new prices as stale.
-"""
+"""Provides a clock for timestamps. The clock continues if the system clock is set back."""
 
 from collections.abc import Callable
 
@@ -11,18 +7,15 @@ import structlog
 log = structlog.get_logger(__name__)
 
 JUMP_NS = 1_000_000_000
-"""A larger difference between system time and expected time is a jump, not a correction.
-
-SteadyClock follows corrections. The difference is in nanoseconds.
-"""
+"""A larger difference between system time and expected time is a jump. SteadyClock follows smaller differences."""
 
 
 class SteadyClock:
     """A clock that returns unix nanoseconds.
 
-    `now` returns the system time in unix nanoseconds. `clock` returns seconds from a clock that is never set. If the
-    system clock is set back, SteadyClock continues at the pace of `clock`. If the system clock jumps ahead and later
-    returns to the correct time, SteadyClock follows both changes.
+    `now` returns the system time in unix nanoseconds. `clock` returns seconds of a monotonic clock. If the system clock
+    is set back, SteadyClock continues at the pace of `clock`. If the system clock is set ahead and back again,
+    SteadyClock follows both changes.
     """
 
     def __init__(self, now: Callable[[], int], clock: Callable[[], float]) -> None:
@@ -38,6 +31,7 @@ class SteadyClock:
         if abs(behind) <= JUMP_NS:
             self._anchor = system, elapsed
         self._note_set_back(behind)
+        # With an older timestamp, pages would show a new price as stale.
         return steady if behind > JUMP_NS else system
 
     def _note_set_back(self, behind: int) -> None:

@@ -1,4 +1,4 @@
-"""Compares the recorded bars of a market day with the bars of the source."""
+"""Compares the recorded bars of a market day with the bars that the source itself reports."""
 
 from datetime import date
 from typing import Any
@@ -19,7 +19,7 @@ from feeds.store.audit_reports import SymbolAudit
 
 
 class Audit:
-    """Compares the recorded minutes of one market day with the minutes of one source."""
+    """Compares the recorded minute bars of one market day with the source's minute bars."""
 
     def __init__(self, source: Source, fetch: Fetch, market_days: MarketDays, day: date) -> None:
         self._source = source
@@ -28,7 +28,10 @@ class Audit:
         self._end = market_days.begin(day.toordinal() + 1)
 
     async def run(self, symbol: str, native: str) -> SymbolAudit:
-        """Compares the minutes of one symbol. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`."""
+        """Compares the minute bars of one symbol.
+
+        Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
+        """
         bars: list[Bar] = []
         history = self._source.history
         async for page in fetch_pages(history, self._fetch, native, MINUTE_SECONDS, self._begin, self._end):

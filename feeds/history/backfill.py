@@ -1,9 +1,8 @@
 """Fetches a ticker's past bars: day bars of a year, minute bars of a week.
 
-Bars are fetched from the ticker's source in ranges of time. The end of each complete range is stored, so that the next
-backfill of the ticker fetches only newer bars, also after an interruption. If trades were lost in recorded bars of the
-last MINUTES_OF_DAYS days, the next backfill begins at the oldest of these bars. Fetched bars also fill times in which
-nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+Bars are fetched in ranges of time. The end of each complete range is stored, and the next backfill of the ticker begins
+there. If recorded bars lack trades, the next backfill begins earlier. `feeds.history.past_bars` says when a fetched bar
+replaces a recorded bar.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,24 +34,20 @@ MINUTES_OF_DAYS = 7
 """For how many days minute bars are fetched. Earlier days get only day bars."""
 
 RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
-"""A dict from the length of a bar in seconds to the length of a range in microseconds.
-
-No source needs many responses for one range.
-"""
+"""A dict from the length of a bar in seconds to the length of a range in microseconds."""
 
 
 class FetchedBars(NamedTuple):
-    """How many bars a backfill has fetched."""
+    """How many day bars and how many minute bars a backfill has fetched."""
 
     days: int
     minutes: int
 
 
 class Backfill:
-    """Fetches bars of one source.
+    """Fetches past bars of one source.
 
-    `fetch` sends a request within the source's limits, and returns the body of the response. `now` returns unix
-    microseconds.
+    `fetch` sends a request and returns the body of the response. `now` returns unix microseconds.
     """
 
     def __init__(
@@ -68,14 +63,10 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches and saves the closed bars of one symbol, for at most the last `days` days.
+        """Fetches and saves the finished bars of one symbol, for at most the last `days` days.
 
-        Begins where the previous backfill of the symbol ended, or earlier, at the symbol's oldest incomplete bar. A
-        recorded bar is incomplete if at least one of its trades was lost. If `again` is true, fetches all bars of the
-        last `days` days instead.
-
-        Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`. After an error, a call with `again` false
-        fetches the bars that were not fetched yet.
+        Begins where the previous backfill of the symbol ended, or at an earlier bar that lacks trades. If `again` is
+        true, begins `days` days ago. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0
@@ -95,14 +86,14 @@ class Backfill:
         return fetched
 
     def seconds_of_day_left(self) -> float:
-        """Returns the number of seconds until the current market day ends."""
+        """Returns how many seconds are left of the current market day."""
         now = self._now()
         return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
-        """Fetches and saves those bars of the last `days` days that begin at `fetched_to` or later.
+        """Fetches and saves the bars since `fetched_to`, for at most the last `days` days. Returns the number of bars.
 
-        Returns the number of bars. `interval` is the length of a bar in seconds. `fetched_to` is in unix microseconds.
+        `interval` is the length of a bar in seconds. `fetched_to` is in unix microseconds.
         """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US
@@ -131,7 +122,7 @@ class Backfill:
 
 
 def _split(start: int, end: int, length: int) -> Iterator[tuple[int, int]]:
-    """Splits a range of times into ranges of at most `length`, oldest first."""
+    """Splits the time from `start` to `end` into ranges of at most `length`, oldest first."""
     while start < end:
         yield start, min(start + length, end)
         start += length

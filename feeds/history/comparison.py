@@ -1,4 +1,4 @@
-"""Compares the recorded minutes of a symbol with the minutes of its source. Pure."""
+"""Compares the recorded minute bars of a symbol with the minute bars of its source. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +11,10 @@ MINUTE_US = 60_000_000
 
 
 class RecordedMinute(msgspec.Struct, frozen=True):
-    """A minute in our database.
+    """A minute bar of a symbol in our database.
 
-    `volume` is in VOLUME_UNITs. `is_fetched` says that a fetched bar has replaced an incomplete recorded bar.
-    `is_incomplete` says that trades of the minute were lost, and that no fetched bar has replaced the recorded bar.
+    `volume` is in VOLUME_UNITs. `is_fetched` says that the bar was fetched and not recorded. `is_incomplete` says that
+    the bar was recorded and lacks trades.
     """
 
     open: float
@@ -28,9 +28,10 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """Counts in how many minutes the recorded bars of a symbol agree with the source's bars.
+    """Counts the differences between recorded minute bars and the source's bars of the same minutes.
 
-    Also counts the lost and the repeated trades. `feeds.store.audit_reports.SymbolAudit` explains each count.
+    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether all bars of the source have a
+    count of trades.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,10 @@ class Comparison:
         self.is_counted = True
 
     def add(self, recorded: RecordedMinute | None, bar: Bar) -> None:
-        """Adds a minute in which the source has trades. `recorded` is None if nothing was recorded."""
+        """Adds a minute in which the source has trades.
+
+        `recorded` is None if nothing was recorded. `bar` is the source's bar.
+        """
         units = round(bar.volume / VOLUME_UNIT)
         self.is_counted &= bar.count is not None
         if recorded is None:
@@ -71,16 +75,17 @@ class Comparison:
 
 
 def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar]) -> Comparison:
-    """Compares minutes. The keys of `recorded` are numbers of minutes since 1970.
+    """Compares the recorded minutes of a symbol with the minute bars of its source.
 
-    Some sources give only the newest minutes of a day. Recorded minutes before the source's first minute are not
-    compared.
+    The keys of `recorded` are numbers of minutes since 1970. Recorded minutes before the source's first minute are
+    not compared.
     """
     comparison = Comparison()
     comparison.incomplete = sum(minute.is_incomplete for minute in recorded.values())
     by_minute = {bar.start // MINUTE_US: bar for bar in bars}
     for minute, bar in by_minute.items():
         comparison.add(recorded.get(minute), bar)
+    # Some sources give only the newest minutes of a day.
     first = min(by_minute, default=0)
     for minute, surplus in recorded.items():
         if by_minute and minute > first and minute not in by_minute and not surplus.is_fetched:

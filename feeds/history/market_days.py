@@ -14,9 +14,8 @@ MICROSECOND = timedelta(microseconds=1)
 class MarketDays:
     """The calendar of market days.
 
-    A market day begins at the time `start` in the time zone `zone`, and ends when the next market day begins. Its date
-    is the date on which it begins. If the clocks change, a market day has 23 or 25 hours. If the clocks skip over
-    `start`, the UTC offset before the change applies.
+    A market day begins at the time `start` in the time zone `zone`, and ends when the next market day begins. The day
+    is named after the date on which it begins. If the clocks change, a market day has 23 or 25 hours.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:
@@ -25,7 +24,7 @@ class MarketDays:
         self._day = self._begins_at = self._ends_at = 0
 
     def day_at(self, timestamp: int) -> int:
-        """Returns the market day that contains a moment, as an ordinal (`date.toordinal`).
+        """Returns the market day at `timestamp`, as an ordinal (`date.toordinal`).
 
         `timestamp` is in unix microseconds.
         """
@@ -37,13 +36,14 @@ class MarketDays:
         return self._day
 
     def begin(self, day: int) -> int:
-        """Returns the first moment of the market day with this ordinal, in unix microseconds."""
+        """Returns when a market day begins, in unix microseconds. `day` is an ordinal."""
+        # If the clocks skip over `start`, the UTC offset before the change applies.
         begins = datetime.combine(date.fromordinal(day), self._start, tzinfo=self._zone)
         return (begins.astimezone(UTC) - EPOCH) // MICROSECOND
 
 
 class SourceDays:
-    """The market days of all sources. `default` applies to each source that is not in `by_source`."""
+    """The calendars of all sources. `default` applies to each source that is not in `by_source`."""
 
     def __init__(self, default: MarketDays, by_source: Mapping[str, MarketDays] = MappingProxyType({})) -> None:
         self._default = default
@@ -55,11 +55,7 @@ class SourceDays:
 
 
 def make_source_days(zone: tzinfo, start: time) -> SourceDays:
-    """Returns the market days of all sources.
-
-    `zone` and `start` apply to each source without a time zone of its own. `zone` and `start` also apply to a source
-    whose time zone this machine does not know.
-    """
+    """Returns the calendars of all sources. `zone` and `start` apply to each source whose time zone is not known."""
     by_source = {}
     for source, name in MARKET_ZONES.items():
         try:

@@ -1,7 +1,7 @@
-"""Stores missed spans: times in which trades were lost. Finds the recorded bars that these spans touch.
+"""Stores missed spans, and finds the recorded bars that the spans touch.
 
-A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks such a bar: each query
-compares the bars with the spans. In this way, a span may be stored before or after the bars that it touches.
+A missed span is a span of time in which trades of a symbol were lost. A tape is a pair: a symbol and the source of its
+saved bars. A recorded bar is incomplete if a missed span of its tape touches the bar.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,7 @@ MAX_SPANS_OF_TAPE = 1000
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
-    """Adds missed spans to a tape. Adding a span twice has the same effect as adding it once.
-
-    Raises BarArchiveUnavailable.
-    """
+    """Adds missed spans to a tape. Spans that overlap become one span. Raises BarArchiveUnavailable."""
     with translate_errors(), transaction.atomic():
         rows = {Span(row.first, row.last): row for row in MissedSpan.objects.filter(tape_id=tape_id)}
         united = set(unite([*rows, *spans], MAX_SPANS_OF_TAPE))
@@ -43,18 +40,18 @@ def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
 
 
 def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
-    """Returns the numbers of those minutes from `begin` to `end` that at least one of the spans touches.
+    """Returns the minutes between `begin` and `end` that missed spans touch, as numbers of minutes since 1970.
 
-    `begin` and `end` are in unix microseconds; `end` is excluded. Minutes are counted from 1970.
+    `begin` and `end` are in unix microseconds; `end` is excluded.
     """
     clipped = ((max(span.first, begin), min(span.last, end - 1)) for span in spans)
     return {minute for first, last in clipped for minute in range(first // MINUTE_US, last // MINUTE_US + 1)}
 
 
 class Incomplete(NamedTuple):
-    """The oldest incomplete minute and the oldest incomplete day of a tape, as times in unix microseconds.
+    """The oldest incomplete minute and the oldest incomplete day of a tape; None if there is no such bar.
 
-    `minute` is the start of the minute. `day` is the time of the day's first update. None stands for no such bar.
+    `minute` is the start of the minute. `day` is the time of the day's first update. Both are in unix microseconds.
     """
 
     minute: int | None = None
@@ -64,8 +61,9 @@ class Incomplete(NamedTuple):
 def find_incomplete(tape_id: int, since: int) -> Incomplete:
     """Returns the oldest incomplete minute and the oldest incomplete day of a tape.
 
-    Ignores missed spans that end before `since`, in unix microseconds. Raises BarArchiveUnavailable.
+    Missed spans that end before `since`, in unix microseconds, are ignored. Raises BarArchiveUnavailable.
     """
+    # A bar has no column for this: a missed span may be stored before or after the bars that it touches.
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
         minute = _oldest(_find_minute(tape_id, span, since) for span in spans)
@@ -73,9 +71,9 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
 
 def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
-    """Returns the start of the oldest recorded minute that `span` touches; None if there is no such minute.
+    """Returns the start of the oldest recorded minute that `span` touches, or None.
 
-    Leaves out minutes that end before `since`. The result and `since` are in unix microseconds.
+    Minutes that end before `since` are ignored. Times are in unix microseconds.
     """
     base = MinuteBar.key(tape_id, 0)
     first, last = max(span.first, since) // MINUTE_US, span.last // MINUTE_US
@@ -85,10 +83,7 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Returns the time of the first update of the oldest recorded day that `span` touches.
-
-    The time is in unix microseconds. Returns None if there is no such day.
-    """
+    """Finds the oldest recorded day that `span` touches. Returns the time of the day's first update, or None."""
     rows = DayBar.objects.filter(
         tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
     )
@@ -100,17 +95,15 @@ def _oldest(moments: Iterable[int | None]) -> int | None:
 
 
 def lacks_trades_of_minute(row: str) -> str:
-    """Returns the SQL condition that a missed span touches a minute. `row` is the SQL name of the minute."""
+    """Returns the SQL condition that a missed span touches a minute bar. `row` is the SQL name of the bar."""
     begin = f"({row}.id & {(1 << MINUTE_BITS) - 1}) * {MINUTE_US}"
     return _exists(f"{row}.id >> {MINUTE_BITS}", begin, f"{begin} + {MINUTE_US - 1}")
 
 
 def lacks_trades_of_day(row: str) -> str:
-    """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day.
-
-    The condition is that the span overlaps the time from the day's first update to its last update. Every span of the
-    day overlaps this time, because a missed span begins or ends at a recorded update.
-    """
+    """Returns the SQL condition that a missed span touches a recorded day bar. `row` is the SQL name of the bar."""
+    # A missed span begins or ends at a recorded update. Therefore each span of the day overlaps the time from the
+    # day's first update to its last update.
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
 
 

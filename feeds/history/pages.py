@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from feeds.sources.adapter import History, Request
 from feeds.sources.events import Bar
 
+# A source that sends responses without an end must not block the other tickers.
 MAX_PAGES = 100
-"""How many responses one range may need.
-
-Without this limit, a source that sends responses without an end would block the other tickers.
-"""
+"""How many responses are read for one range at most."""
 
 Fetch = Callable[[Request], Awaitable[bytes]]
 """A function that sends a request and returns the body of the response."""
@@ -18,7 +16,7 @@ Fetch = Callable[[Request], Awaitable[bytes]]
 async def fetch_pages(
     history: History, fetch: Fetch, native: str, interval: int, start: int, end: int
 ) -> AsyncIterator[Sequence[Bar]]:
-    """Fetches the closed bars of one symbol from `start` to `end`. Yields the bars of each response.
+    """Yields the finished bars of one symbol from `start` to `end`, response after response.
 
     `interval` is in seconds; `start` and `end` are in unix microseconds. Raises BadMessage and the errors of `fetch`.
     """

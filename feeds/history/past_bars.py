@@ -1,12 +1,8 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-A recorded bar and a bar of another origin may belong to the same period. The table keeps only one of the two bars:
-
-- Recorded or simulated: the recorded bar stays.
-- Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.
-
-A recorded bar is complete if recording missed no trades. Then no missed span touches the bar, and its volume and its
-count are at least those of the fetched bar. If the source does not give the count, only the volumes are compared.
+A tape has at most one bar for each minute and for each day. A new bar replaces a bar that was not recorded. A fetched
+bar also replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches it. Its
+volume and count must also be at least those of the fetched bar.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,17 +28,17 @@ MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
 DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 LACKS_TRADES = {"feeds_minutebar": lacks_trades_of_minute, "feeds_daybar": lacks_trades_of_day}
-"""A dict from table to a function that returns the SQL condition that a bar is incomplete."""
+"""For each table, the function that returns the SQL condition that a missed span touches a bar."""
 
 
 def is_complete(table: str, recorded: str, fetched: str) -> str:
     """Returns the SQL condition that a recorded bar is complete, compared with a fetched bar.
 
-    `recorded` and `fetched` are the SQL aliases of two rows of `table`. A volume that is smaller by one billionth
-    counts as equal, because sums of rounded sizes may differ in the last digits.
+    `recorded` and `fetched` are the SQL names of two rows of `table`.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '
+        # Sums of rounded sizes may differ in the last digits.
         f"AND {recorded}.volume >= {fetched}.volume - {fetched}.volume / 1000000000 - 1 "
         f"AND NOT {LACKS_TRADES[table](recorded)})"
     )
@@ -51,8 +47,7 @@ def is_complete(table: str, recorded: str, fetched: str) -> str:
 def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignment: str, condition: str) -> str:
     """Returns the SQL that inserts a row, or replaces the row with the same key if `condition` holds.
 
-    `assignment` sets one column that the new row does not contain. In the SQL of `assignment` and `condition`,
-    `excluded` stands for the new row.
+    `assignment` sets one more column. In `assignment` and `condition`, `excluded` is the new row.
     """
     names = ", ".join(f'"{name}"' for name in columns)
     placeholders = ", ".join(["%s"] * len(columns))
@@ -80,10 +75,7 @@ UPSERT_DAY = _make_past_upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
-    """Saves minutes of a tape in short transactions. Saving the same minutes twice has the same effect as once.
-
-    Raises BarArchiveUnavailable.
-    """
+    """Saves minute bars of a tape in short transactions. Raises BarArchiveUnavailable."""
     rows = [_minute_row(tape_id, bar, origin) for bar in bars]
     with translate_errors():
         for batch in chunks(rows, ROWS_PER_TRANSACTION):
@@ -92,7 +84,7 @@ def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
 
 
 def save_days(tape_id: int, bars: Mapping[int, Bar], origin: Origin) -> None:
-    """Saves days of a tape in one transaction. `bars` is a dict from market day, as an ordinal, to the bar of this day.
+    """Saves day bars of a tape in one transaction. `bars` is a dict from the ordinal of a market day to its bar.
 
     Raises BarArchiveUnavailable.
     """
@@ -110,10 +102,8 @@ def _day_row(tape_id: int, day: int, bar: Bar, origin: Origin) -> tuple[Any, ...
 
 
 def _values(bar: Bar, origin: Origin) -> tuple[Any, ...]:
-    """Returns the values of a bar in the order of VALUE_COLUMNS.
-
-    The seq_ids are 0, because a bar that was not recorded has no seq_ids.
-    """
+    """Returns the values of a bar in the order of VALUE_COLUMNS."""
+    # A bar that was not recorded has no seq_ids.
     volume = min(round(bar.volume / VOLUME_UNIT), MAX_VOLUME)
     return bar.open, bar.high, bar.low, bar.close, bar.count or 0, 0, 0, volume, int(origin)
 
@@ -135,9 +125,6 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that the bars before the first recorded bar of a tape are complete. Raises BarArchiveUnavailable.
-
-    Also increases the tape's `past_version`, because bars have changed.
-    """
+    """Sets `has_past` of a tape, and adds 1 to `past_version`. Raises BarArchiveUnavailable."""
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

@@ -8,11 +8,9 @@ from django.db import Error, connection
 
 from feeds.errors import BarArchiveUnavailable
 
+# During a transaction no other process can write to SQLite.
 ROWS_PER_TRANSACTION = 1_000
-"""How many rows one transaction writes at most.
-
-A transaction with this many rows takes about 10 ms. During this time no other process can write to SQLite.
-"""
+"""How many rows one transaction writes at most. Such a transaction takes about 10 ms."""
 
 KEYS_PER_QUERY = 500
 

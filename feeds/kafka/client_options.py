@@ -21,10 +21,9 @@ EMBEDDED: dict[str, Any] = {
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns options for any kind of client.
+    """Returns the options of a Kafka client. The options in `extra` take precedence.
 
-    The options in `extra` take precedence. If the client reports one of ErrorCallback.OPERATOR_ERRORS, `outage` logs
-    that Kafka is unavailable. One of these errors is that no broker can be reached.
+    `outage` begins when the client reports that Kafka is unavailable.
     """
     return {
         "bootstrap.servers": brokers,
@@ -45,8 +44,8 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 class ErrorCallback:
     """Handles the errors that a Kafka client reports.
 
-    One of OPERATOR_ERRORS means that Kafka is unavailable: an operator must see this error in the log. Any other error
-    is transient, and is logged at level debug.
+    An error in OPERATOR_ERRORS means that Kafka is unavailable, and begins an outage. Any other error is logged at
+    level debug.
     """
 
     OPERATOR_ERRORS = (
@@ -67,4 +66,4 @@ class ErrorCallback:
 
 
 def ignore_errors(_error: KafkaError) -> None:
-    """Ignores an error. Used as `error_cb` of clients whose method calls report each error."""
+    """Ignores an error that a Kafka client reports. Use this function if the client's methods raise each error too."""

@@ -1,7 +1,6 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that calls `read` may use a consumer. A call in another thread would block until `read` returns. But if
-Kafka reassigns partitions during `read`, `read` may wait for that other thread, and then neither thread could continue.
+Only the thread that calls `read` may use a consumer. Calls in several threads may wait for each other forever.
 """
 
 import threading
@@ -23,12 +22,9 @@ log = structlog.get_logger(__name__)
 MAX_RECORDS = 500
 """One read returns at most MAX_RECORDS + 1 records."""
 
+# The default of 100,000 records needs 40 MB more and is not faster.
 PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
-"""How many records the client fetches ahead for each partition.
-
-At full speed, this many records are read within 50 ms. The client's default of 100,000 records needs 40 MB more and is
-not faster.
-"""
+"""The client options that say how many records are fetched ahead."""
 
 FIND_TOPIC_SECONDS = 2.0
 WATERMARK_TIMEOUT_SECONDS = 5.0
@@ -42,10 +38,7 @@ REFUSED_SETTINGS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "the brokers must allow this group: choose another KAFKA_GROUP_ID"
     " (RECORDER_GROUP_ID for the recorder), or change their access rules",
 }
-"""The errors that no retry can fix.
-
-A dict from error code to a text that says what must change.
-"""
+"""The errors that no retry can fix, each with a text that says what must change."""
 
 Rebalance = Callable[[Collection[int]], None]
 
@@ -53,9 +46,9 @@ Rebalance = Callable[[Collection[int]], None]
 class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
-    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. The caller of
-    `open` must begin `outage` after a failure of `open`, and end `outage` after a success. If `once` is true, `drained`
-    becomes true when every record that existed at `open` has been read.
+    Only offsets that were passed to `store` are committed. `outage` logs when Kafka is unavailable. The caller must
+    begin `outage` when `open` fails, and end `outage` when `open` succeeds. If `once` is true, the property
+    `drained` tells when to stop reading.
     """
 
     def __init__(
@@ -103,12 +96,10 @@ class UpdateConsumer:
         return options | PREFETCH | client_options(brokers, self.outage) | static_membership
 
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
-        """Joins the group.
+        """Joins the group. Raises BrokerUnavailable, or TopicRefused if `once` is true and the topic is missing.
 
-        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still store and commit offsets.
-        `on_lost` gets partitions that another member owns already. While the topic is missing, calls `wait` with the
-        number of seconds to sleep before the next attempt. Raises BrokerUnavailable if no broker answers. For a missing
-        topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
+        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still commit their offsets.
+        `on_lost` gets partitions that another member owns already.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -144,7 +135,7 @@ class UpdateConsumer:
         callback(numbers)
 
     def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """Returns a dict: for each partition with records, the offset after the last record."""
+        """Returns the offset after the last record of each partition that has records."""
         try:
             watermarks = {
                 number: consumer.get_watermark_offsets(
@@ -159,17 +150,16 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """Whether this member has read all records that its partitions had at `open`.
+        """Whether this member has read the records that its partitions had when the consumer was opened.
 
-        Always false if `once` is false.
+        Always false without `once`.
         """
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
         """Returns the available records. Waits up to `timeout` seconds for the first record.
 
-        Raises GroupRefused if this member can never read again, for instance because another process has the same
-        instance id.
+        Raises GroupRefused if this member can never read again.
         """
         consumer = self._opened()
         first = consumer.poll(timeout)
@@ -206,16 +196,16 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Notes which partitions are read completely: up to the last record that the partition had when `open` ran."""
+        """Removes from `_unread_ends` the partitions whose ends these records have reached."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
                 del self._unread_ends[partition]
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Stores offsets. The client commits stored offsets within a second.
+        """Stores offsets, which the client commits within a second.
 
-        `offsets` is a dict from partition to the next offset to read. Ignores partitions that other members own.
+        `offsets` is a dict from partition to the next offset to read. Partitions that other members own are ignored.
         """
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
         try:
@@ -226,11 +216,7 @@ class UpdateConsumer:
             log.debug("offset not stored: partition not assigned", reason=error.args[0].str())
 
     def commit(self) -> None:
-        """Commits the stored offsets and waits for the answer.
-
-        A failure is only logged. It loses nothing, because the records after the last committed offset will be read
-        again.
-        """
+        """Commits the stored offsets and waits for the answer. A failure is only logged."""
         self._commit(self._opened())
 
     def _commit(self, consumer: Consumer) -> None:
@@ -241,10 +227,7 @@ class UpdateConsumer:
                 log.warning("offsets not committed, records will be read again", reason=error.args[0].str())
 
     def pause(self) -> None:
-        """Pauses all assigned partitions.
-
-        Keep calling `read` during the pause. Otherwise Kafka removes this member from the group.
-        """
+        """Pauses all assigned partitions. Keep calling `read`, so that this member stays in the group."""
         self._opened().pause(self._opened().assignment())
 
     def resume(self) -> None:

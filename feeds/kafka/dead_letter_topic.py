@@ -1,7 +1,4 @@
-"""Writes dead letters to the dead letter topic, and reads and replays dead letters.
-
-A dead letter counts as written only after the brokers have acknowledged the dead letter.
-"""
+"""Writes dead letters to the dead letter topic, and reads and replays dead letters."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -21,10 +18,7 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT = timedelta(seconds=60)
-"""How long to wait for the acknowledgement of a dead letter.
-
-A shorter pause of a broker does not end the processor.
-"""
+"""How long to wait for the acknowledgement of a dead letter."""
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
 PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
@@ -36,8 +30,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop: if the processor committed a
-    later offset, the refused record would be lost.
+    written, and is empty if there was no failure. After a failure, the processor must stop, and must not commit the
+    offset of the refused record.
     """
 
     def __init__(
@@ -62,21 +56,16 @@ class DeadLetterTopic:
         self._producer: Producer | None = None
 
     def prepare(self, wait: Callable[[float], object]) -> None:
-        """Creates the topic if the topic does not exist.
-
-        A failure is only logged, because `send` tries the creation again. Before a repeated request to create the
-        topic, calls `wait` with the number of seconds to sleep.
-        """
+        """Creates the topic if it does not exist. A failure is logged, and `send` tries again."""
         try:
             self._description = self._topic.ensure(self._retention, wait)
         except FeedError as error:
             log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a dead letter. Sets `failure` if the dead letter cannot be queued.
+        """Queues a dead letter. If the dead letter cannot be queued, sets `failure`.
 
-        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. If the topic does not exist yet,
-        `prepare` creates the topic and gets `wait`.
+        After the brokers have acknowledged the dead letter, `poll` calls `on_written`.
         """
         if self.failure:
             return
@@ -118,12 +107,9 @@ class DeadLetterTopic:
             )
 
     def close(self) -> None:
-        """Drops dead letters that are not acknowledged, and closes the client.
-
-        The offsets of the corresponding refused records are not committed. Therefore these records will be read and
-        refused again.
-        """
+        """Drops dead letters that are not acknowledged, and closes the client."""
         if self._producer is not None:
+            # The offsets of their refused records are not committed, so that the records will be read again.
             self._producer.purge()
             self._producer.flush(1)
             self._producer.close()
@@ -138,7 +124,7 @@ class DeadLetterTopic:
 
 
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
-    """Yields every dead letter of the topic, partition by partition.
+    """Yields every dead letter of the topic, partition by partition. Skips records that are no dead letters.
 
     Raises BrokerUnavailable if Kafka does not answer, or returns no record for `timeout` seconds.
     """
@@ -194,8 +180,8 @@ def _parse(record: Message) -> DeadLetter | None:
 class ReplayResult(msgspec.Struct):
     """The result of a replay.
 
-    `acknowledged` and `unacknowledged` count the dead letters that were sent. `truncated` holds the dead letters that
-    were not sent, because their key or value is incomplete.
+    `acknowledged` and `unacknowledged` count the records that were sent again. `truncated` are dead letters that were
+    not replayed, because their key or value is incomplete.
     """
 
     acknowledged: int = 0
@@ -206,8 +192,7 @@ class ReplayResult(msgspec.Struct):
 def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
     """Sends each refused record again, to the topic that the record came from.
 
-    A sent record has the key and value of the refused record. Truncated dead letters are not sent. Waits up to
-    `timeout` seconds for acknowledgements.
+    Truncated dead letters are left out. Waits up to `timeout` seconds for acknowledgements.
     """
     result = ReplayResult()
 

@@ -1,8 +1,7 @@
 """Runs an embedded Kafka cluster on one machine: librdkafka's mock brokers.
 
-The brokers run in this process. They listen on real sockets, speak the real protocol, and keep the newest 5 MiB of each
-partition in memory. Requests to create a topic fail, because no broker is a controller. A topic is created with 4
-partitions and 3 replicas when a client first asks for the topic by name.
+The brokers run in this process, and keep the newest 5 MiB of each partition in memory. Requests to create a topic fail.
+A topic is created, with 4 partitions and 3 replicas, when a client first asks for the topic by name.
 """
 
 from types import TracebackType
@@ -15,7 +14,7 @@ from feeds.errors import BrokerUnavailable
 log = structlog.get_logger(__name__)
 
 EMBEDDED_CLUSTER_ID = "mockCluster"
-"""The beginning of the cluster id. Clients recognize an embedded cluster by this text."""
+"""The beginning of the id of each embedded cluster."""
 
 
 class EmbeddedCluster:
@@ -28,14 +27,11 @@ class EmbeddedCluster:
 
     @property
     def addresses(self) -> str:
-        """The addresses in the format of KAFKA_BROKERS: `127.0.0.1:p1,127.0.0.1:p2,…`. Empty before `start`."""
+        """The addresses of the brokers in the format of KAFKA_BROKERS. Empty before `start`."""
         return self._addresses
 
     def start(self) -> None:
-        """Starts the brokers, and waits until they listen.
-
-        Raises BrokerUnavailable if a broker does not start.
-        """
+        """Starts the brokers, and waits until they listen. Raises BrokerUnavailable if a broker does not start."""
         self._owner = Producer({"test.mock.num.brokers": self._count, "log_level": 2})
         # Only the owner knows the addresses, because the mock cluster replaces the owner's bootstrap address.
         brokers = self._owner.list_topics(timeout=10).brokers

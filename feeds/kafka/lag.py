@@ -1,6 +1,6 @@
-"""Computes the lag of each assigned partition from librdkafka's statistics, without requests to the brokers.
+"""Computes the lag of each assigned partition from librdkafka's statistics.
 
-The lag of a partition is the number of records that are not finished.
+The lag of a partition is the number of its records that the consumer has not finished.
 """
 
 from collections.abc import Collection
@@ -10,7 +10,7 @@ import msgspec
 from feeds import metrics
 
 STATISTICS_INTERVAL_MS = 1000
-"""How often the client reports statistics. One report costs a tenth of a millisecond."""
+"""How often the client reports statistics."""
 
 UNKNOWN_OFFSET = -1001
 
@@ -18,9 +18,9 @@ UNKNOWN_OFFSET = -1001
 class PartitionStatistics(msgspec.Struct):
     """The offsets of a partition. A negative number stands for an unknown offset.
 
-    `lo_offset` is the first offset in the partition. `hi_offset` is the offset after the last record. `ls_offset` is
-    the offset after the last record that can be read: an open transaction hides later records. `stored_offset` is the
-    offset that the consumer will commit next. `committed_offset` is the last committed offset.
+    `lo_offset` is the first offset. `hi_offset` is the offset after the last record. `ls_offset` is smaller than
+    `hi_offset` while an open transaction hides the last records. `stored_offset` will be committed next.
+    `committed_offset` was committed last.
     """
 
     lo_offset: int = UNKNOWN_OFFSET
@@ -41,7 +41,7 @@ class PartitionStatistics(msgspec.Struct):
 class TopicStatistics(msgspec.Struct):
     """The statistics of one topic.
 
-    `partitions` is a dict from partition number to statistics. The number is a text. Partition -1 is internal to the
+    `partitions` is a dict from the number of a partition, as text, to its statistics. Partition -1 is internal to the
     client.
     """
 
@@ -55,20 +55,17 @@ class Statistics(msgspec.Struct):
 
 
 class Lag:
-    """Sets the lag metric of one consumer. The Kafka client calls this object as its `stats_cb`."""
+    """Sets the lag metric of one consumer. The Kafka client calls a Lag as its `stats_cb`."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._decode = msgspec.json.Decoder(Statistics).decode
         self._assigned: frozenset[int] = frozenset()
         self.by_partition: dict[int, int] = {}
-        """A dict from each assigned partition to the partition's lag at the last report."""
+        """The lag of each assigned partition in the last statistics."""
 
     def assign(self, partitions: Collection[int]) -> None:
-        """Sets the partitions whose lag is reported.
-
-        Other members of the group report the lag of the other partitions.
-        """
+        """Sets the partitions whose lag is reported."""
         self._assigned = frozenset(partitions)
         self._publish({number: lag for number, lag in self.by_partition.items() if number in self._assigned})
 

@@ -1,7 +1,7 @@
 """Reads the last updates of each symbol from the end of a topic.
 
-A restarted generator or feeder continues the seq_ids of these updates. The reader commits no offsets and creates no
-topic.
+A restarted generator or feeder continues the seq_ids of these updates. No offsets are committed, and no topic is
+created.
 """
 
 import time
@@ -28,17 +28,17 @@ The first search uses the smallest number. If a symbol is still missing, the nex
 """
 
 END_WINDOWS = (8_000, 50_000)
-"""The numbers that `read_ends` uses instead of WINDOWS, because it needs more records of each symbol."""
+"""The numbers that `read_ends` uses instead of WINDOWS."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""
 
 
 class LastUpdates:
-    """Reads the end of one topic.
+    """Reads the last updates of symbols in one topic.
 
-    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds. `timeout` is the time limit of one
-    `read`, in seconds.
+    `timeout` is the time limit of `read` and of `read_ends`, in seconds. `clock` returns monotonic seconds, `now` unix
+    nanoseconds.
     """
 
     def __init__(
@@ -66,26 +66,26 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update, with the symbol's greatest seq_id.
+        """Returns the newest update of each symbol near the end of the topic. Raises BrokerUnavailable.
 
-        Another update may have the greatest seq_id: a real trade that arrives late has an older time and a greater
-        seq_id. Then the newest update gets this seq_id. Leaves out symbols that have no update within the largest of
-        WINDOWS. Raises BrokerUnavailable.
+        The seq_id of the update is replaced by the greatest seq_id that was found for the symbol. Symbols that were not
+        found are left out.
         """
         found: dict[str, Update] = {}
 
         def keep(record: Message) -> None:
             update = self._decode(record)
             if update is not None:
+                # A late trade has an older time and a greater seq_id than the newest update.
                 found[update.symbol] = newest_with_greatest_number(update, found.get(update.symbol))
 
         self._search(WINDOWS, symbols, found, keep)
         return found
 
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
-        """Returns a dict from each symbol to its TopicEnd: what the last records of the topic say about the symbol.
+        """Returns for each symbol a TopicEnd: what the last records of the topic say about the symbol.
 
-        Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
+        Symbols that were not found near the end of the topic are left out. Raises BrokerUnavailable.
         """
         ends = SymbolEnds()
 
@@ -106,8 +106,8 @@ class LastUpdates:
     ) -> None:
         """Calls `keep` with the records of `symbols` near the end of the topic.
 
-        `windows` says how many records to search in each partition. The numbers are tried one after the other, until
-        all symbols are in `found`. `keep` must add the symbols to `found`. Raises BrokerUnavailable.
+        Searches `windows[0]` records at the end of each partition, then `windows[1]` records, and so on. Stops when
+        `keep` has added all symbols to `found`.
         """
         deadline = self._clock() + self._timeout
         consumer = Consumer(self._options)
@@ -128,7 +128,7 @@ class LastUpdates:
             consumer.close()
 
     def _watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
-        """Returns a dict from partition to a pair: first offset, and offset after the last record."""
+        """Returns for each partition the first offset, and the offset after the last record."""
         topics = consumer.list_topics(self._topic, timeout=self._timeout).topics
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._timeout)
@@ -145,8 +145,8 @@ class LastUpdates:
     ) -> None:
         """Reads a part of each partition. Calls `keep` with each record whose key is in `missing`.
 
-        `bounds` is a dict from partition to a pair: the first offset to read, and the offset before which to stop.
-        Raises BrokerUnavailable after `deadline`.
+        `bounds` has for each partition the first offset to read, and the offset before which to stop. Raises
+        BrokerUnavailable after `deadline`.
         """
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
         unfinished = {partition: end for partition, (_start, end) in bounds.items()}
@@ -167,12 +167,9 @@ class LastUpdates:
                     keep(record)
 
     def _decode(self, record: Message) -> Update | None:
-        """Returns the update in a record, or None if it is not valid.
-
-        An update is not valid if its timestamp is more than a day ahead of our clock. A program that continued after
-        such a timestamp would send updates that every processor refuses.
-        """
+        """Returns the update in a record, or None if the record is not valid."""
         try:
+            # Updates that continued after a timestamp further ahead would be refused by every processor.
             return decode(record.value() or b"", self._now() // 1000 + DAY_US)
         except BadRecord:
             return None
@@ -187,10 +184,7 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer one of two updates, with the greater one of their two seq_ids.
-
-    If `known` is None, returns `update` unchanged.
-    """
+    """Returns the newer of two updates, with the greater of their two seq_ids. `known` may be None."""
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

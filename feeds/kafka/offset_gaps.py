@@ -1,7 +1,7 @@
 """Detects records that were deleted before anyone read them, and topics that were created again.
 
-In both cases the client silently continues at the first record that exists. Transactions and compaction also leave
-gaps. Such gaps are not reported, because no update is lost.
+In both cases the Kafka client silently continues at the first record that exists. Gaps that transactions or compaction
+leave are not reported, because no update is lost in these gaps.
 """
 
 from collections.abc import Collection
@@ -22,7 +22,7 @@ class OffsetGaps:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._next: dict[int, int] = {}
-        """A dict from partition to the offset after the last record that was read."""
+        """The offset after the last record that was read, by partition."""
 
     def forget(self, partitions: Collection[int]) -> None:
         """Forgets partitions that are no longer assigned."""
@@ -30,10 +30,10 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Reports each partition whose first record of one read does not have the expected offset.
+        """Reports each partition whose new records do not begin at the expected offset.
 
-        `records` are the records of the read; those of each partition must be in the order of their offsets. Ignores
-        partitions that are not in `assigned`, because these partitions were unassigned during the read.
+        The first expected offset is the committed offset. Later it is the offset after the last record of the previous
+        call. `records` are the new records of one read, in order. Partitions that are not in `assigned` are ignored.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

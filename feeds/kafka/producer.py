@@ -1,7 +1,4 @@
-"""Sends updates to Kafka with an idempotent producer, and counts delivered and failed updates.
-
-Not thread-safe. If the queue is full, no update is dropped: the caller waits.
-"""
+"""Sends updates to Kafka with an idempotent producer, and counts delivered and failed updates. Not thread-safe."""
 
 import time
 from collections import Counter
@@ -19,10 +16,7 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT_SECONDS = 5.0
-"""How long acknowledgements may be missing before Kafka counts as unavailable.
-
-If replicas or controllers are missing, librdkafka retries for two minutes and reports nothing during this time.
-"""
+"""How long acknowledgements may be missing before Kafka counts as unavailable."""
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -50,9 +44,8 @@ class Period:
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed.
-    `failures` is a metric with the label `reason` that counts failed updates. `outage` logs when Kafka is unavailable.
-    Code that makes other calls to Kafka may use the same `outage`. Then an outage is logged only once.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of failed updates. `failures`
+    is the Prometheus counter of failed updates. `outage` logs when Kafka is unavailable.
     """
 
     def __init__(
@@ -90,10 +83,9 @@ class UpdateProducer:
         return self._unacknowledged
 
     def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
-        """Queues one update. `value` is the encoded update, `headers` are the headers of the record.
+        """Queues one encoded update.
 
-        Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
-        and the call may be repeated.
+        Raises BrokerUnavailable if the queue stays full for half a second. The call may then be repeated.
         """
         producer = self._open()
         for attempt in range(QUEUE_FULL_ATTEMPTS):
@@ -135,8 +127,8 @@ class UpdateProducer:
     def log_failures(self) -> None:
         """Logs the updates that have failed since the previous call, one line for each reason.
 
-        Also logs that Kafka is unavailable if updates wait for an acknowledgement and none has come for
-        ACK_TIMEOUT_SECONDS. Call this method about once a second.
+        If no acknowledgement has come for ACK_TIMEOUT_SECONDS, the producer counts as failing from now on. Call this
+        method about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)
@@ -184,10 +176,7 @@ class UpdateProducer:
         self._failures.labels(error.name()).inc()
 
     def _handle_produce_error(self, error: KafkaError) -> None:
-        """Counts an update that could not be queued.
-
-        After a fatal error, also closes the Kafka producer. The next update opens a new producer.
-        """
+        """Counts an update that could not be queued. After a fatal error, closes the Kafka producer."""
         self._count_failure(error)
         if error.fatal() or error.code() == KafkaError._FATAL:
             log.error("producer failed, replacing it", reason=error.str())

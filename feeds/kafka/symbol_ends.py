@@ -15,9 +15,9 @@ Headers = Mapping[str, str | bytes | None]
 
 
 class SymbolEnds:
-    """Collects a TopicEnd for each symbol: its greatest seq_id, newest timestamp and last trades.
+    """Collects a TopicEnd for each symbol: the greatest seq_id, the newest timestamp and the last trades.
 
-    `symbols` has an entry for each symbol that was added.
+    `symbols` holds the greatest seq_id and the newest timestamp of each symbol so far.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,7 @@ class SymbolEnds:
         self._trades: dict[str, deque[PublishedTrade]] = {}
 
     def add(self, update: Update, headers: Headers) -> None:
-        """Adds an update and the headers of its record.
-
-        Call this method in the order of the records.
-        """
+        """Adds an update and the headers of its record. Call this method in the order of the records."""
         seq_id, timestamp = self.symbols.get(update.symbol, (0, 0))
         self.symbols[update.symbol] = max(seq_id, update.seq_id), max(timestamp, update.timestamp)
         source, trade_id = read_header(headers.get(SOURCE_HEADER)), read_header(headers.get(ID_HEADER))
@@ -37,7 +34,7 @@ class SymbolEnds:
             trades.append(PublishedTrade(source, trade_id, update.price, update.timestamp))
 
     def finish(self) -> dict[str, TopicEnd]:
-        """Returns a dict from each added symbol to its TopicEnd."""
+        """Returns the TopicEnd of each added symbol."""
         return {
             symbol: TopicEnd(seq_id, timestamp, tuple(self._trades.get(symbol, ())))
             for symbol, (seq_id, timestamp) in self.symbols.items()
@@ -45,10 +42,7 @@ class SymbolEnds:
 
 
 def read_header(value: str | bytes | None) -> str:
-    """Returns the value of a header as text.
-
-    Returns an empty text if the value is missing, too long or not UTF-8.
-    """
+    """Returns the value of a header as text. The text is empty if the value is missing or too long."""
     if value is None or len(value) > MAX_ID_BYTES:
         return ""
     return value if isinstance(value, str) else value.decode(errors="ignore")

@@ -24,11 +24,9 @@ REPLICAS = 3
 AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
+# The response to a creation arrives before the topic exists.
 APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
-"""How many times to check whether a created topic exists, and the pause between checks.
-
-The pause is in seconds. The response to a creation arrives before the topic exists.
-"""
+"""How many times to check whether a created topic exists, and the pause between checks."""
 
 FIND_PAUSE_SECONDS = 0.25
 
@@ -47,7 +45,7 @@ class TopicDescription(msgspec.Struct, frozen=True):
 
 
 class Topic:
-    """One topic on one cluster."""
+    """Describes and creates one topic on one cluster."""
 
     def __init__(self, brokers: str, name: str, options: Options | None = None, timeout: float = 2.0) -> None:
         self._brokers = brokers
@@ -57,19 +55,15 @@ class Topic:
         self._client: AdminClient | None = None
 
     def describe(self) -> TopicDescription:
-        """Returns a description of the topic without creating the topic.
-
-        Raises BrokerUnavailable.
-        """
+        """Returns a description of the topic without creating the topic. Raises BrokerUnavailable."""
         # Asks for all topics, because a request for one topic makes some clusters create this topic with their own
         # defaults.
         return self._parse(self._metadata(None))
 
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
-        """Waits until the generator has created the topic, and returns the topic's description.
+        """Waits up to `seconds` seconds until the topic exists. Returns its description.
 
-        Between two attempts, calls `wait` with the number of seconds to sleep. Raises BrokerUnavailable if the topic
-        does not exist after `seconds` seconds.
+        Raises BrokerUnavailable if the topic still does not exist.
         """
         for _ in range(max(int(seconds / FIND_PAUSE_SECONDS), 1)):
             if (description := self.describe()).partitions:
@@ -81,11 +75,9 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} does not exist yet: the generator creates it")
 
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
-        """Creates the topic if the topic does not exist. Returns the description of the topic.
+        """Creates the topic if it does not exist. Returns its description.
 
-        For an existing topic, logs the properties that differ from the wanted properties. Before a repeated request,
-        calls `wait` with the number of seconds to sleep. Raises TopicRefused if the topic cannot be created, and
-        BrokerUnavailable if a later call may succeed.
+        Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
         """
         description = self.describe()
         if description.partitions:
@@ -108,10 +100,7 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} was created, but does not appear")
 
     def _create(self, replicas: int, retention: timedelta) -> None:
-        """Creates the topic.
-
-        If the cluster refuses the wanted properties, requests fewer replicas or the cluster's own retention.
-        """
+        """Creates the topic, if necessary with fewer replicas or with the retention of the cluster."""
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
         if replicas < REPLICAS:
             self._log_fewer_replicas(replicas, "too few brokers")
@@ -136,10 +125,7 @@ class Topic:
         )
 
     def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
-        """Sends one request to create the topic. Returns the error in the response.
-
-        Returns None if this process or another process has created the topic.
-        """
+        """Sends one request to create the topic. Returns the error, or None if the topic exists now."""
         topic = NewTopic(self._name, PARTITIONS, replicas, config=config)
         try:
             self._admin().create_topics([topic], request_timeout=CREATE_TIMEOUT_SECONDS)[self._name].result()
@@ -149,10 +135,9 @@ class Topic:
         return None
 
     def _create_by_metadata_request(self, refusal: KafkaError) -> None:
-        """Requests the topic's metadata.
+        """Asks for the topic by name. Brokers with auto.create.topics.enable then create the topic.
 
-        Brokers with auto.create.topics.enable create the topic after such a request. Raises TopicRefused if the brokers
-        do not create the topic.
+        Raises TopicRefused if no broker creates the topic.
         """
         log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)

@@ -14,7 +14,7 @@ from feeds.tickers.subscriptions import SubscriptionReader
 
 
 def check(source: str, write: Callable[[str], object]) -> bool:
-    """Writes status, latency, clock difference and unknown tickers of a source. Returns whether the source answered.
+    """Writes what a source says about itself and its tickers. Returns whether the source answered.
 
     Raises CommandError if the source is unknown or the tickers cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Opens the history of a source for commands. Reads the source's address and key from the settings."""
+"""Gives commands access to the past bars of a source."""
 
 import time
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from feeds.sources.adapter import Source
 
 
 class SourceHistory(NamedTuple):
-    """A source with its calendar and an open HTTP client."""
+    """A source with its calendar of market days, and an open HTTP client."""
 
     source: Source
     client: HttpClient
@@ -27,26 +27,23 @@ class SourceHistory(NamedTuple):
 
     @property
     def backfill(self) -> Backfill:
-        """Returns a backfill from this source."""
+        """A Backfill that fetches bars from this source."""
         return make_backfill(self.source, self.client.get)
 
 
 def make_backfill(source: Source, fetch: Fetch) -> Backfill:
-    """Returns a backfill from a source. The backfill sends its requests with `fetch`."""
+    """Returns a Backfill of a source. The Backfill sends its requests with `fetch`."""
     return Backfill(source, fetch, read_market_days(source), lambda: time.time_ns() // 1000)
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the calendar of market days of a source.
-
-    If the source has no time zone of its own, the settings MARKET_TIME_ZONE and MARKET_DAY_START apply.
-    """
+    """Returns the calendar of market days of a source, as the settings define it."""
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 
 @asynccontextmanager
 async def open_history(name: str) -> AsyncIterator[SourceHistory]:
-    """Opens the history of a source. Raises CommandError if the source is unknown or its key is missing."""
+    """Yields the SourceHistory of a source. Raises CommandError if the source is unknown or its key is missing."""
     source = find(name)
     client = HttpClient(source, rest_url(source), credentials(source))
     try:
@@ -56,10 +53,11 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns a dict from source to pairs of symbol and native symbol, such as `{"kraken": [("BTC/USD", "")]}`.
+    """Returns real tickers by source, such as `{"kraken": [("BTC/USD", "")]}`.
 
-    A native symbol may be empty. If `symbols` is empty, finds all active tickers. If `source` is given, finds only
-    tickers of this source. Raises CommandError if one of `symbols` is not found, or its source has no history.
+    A ticker is a pair: the symbol, and the native symbol or an empty text. If `symbols` is empty, finds all active
+    tickers. If `source` is given, finds only tickers of this source. Raises CommandError if one of `symbols` is not
+    found.
     """
     rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
     rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)

@@ -1,8 +1,7 @@
 """Runs the processor: one thread reads Kafka, workers write to Redis.
 
-Only the reading thread uses the consumer, the dead letters and the offset ledger. The offset ledger knows which records
-are not finished. Each worker gets tasks through its inbox. All workers return finished tasks through one queue. This
-module reads no settings.
+Only the reading thread uses the consumer, the dead letter topic and the ledger of unfinished records. Workers get tasks
+through their inboxes. All workers return finished tasks through one queue.
 """
 
 import threading
@@ -34,46 +33,35 @@ MAX_PENDING_UPDATES = 2_000
 """Reading stops when a worker has this many unwritten updates."""
 
 MAX_PENDING_DEAD_LETTERS = 500
-"""Reading stops when this many dead letters are not acknowledged.
+"""Reading stops when this many dead letters are not acknowledged."""
 
-Each dead letter has at most 64 KB. Reading resumes when both unwritten updates and unacknowledged dead letters are
-below a quarter of their limits.
-"""
-
+# A pause discards the records that the client has fetched ahead.
 PAUSE_AFTER_SECONDS = 0.2
-"""How long the reading thread waits at a limit before it pauses the partitions.
-
-A pause discards the records that the client has fetched ahead.
-"""
+"""How long the reading thread waits for fewer pending updates and dead letters, before it pauses the partitions."""
 
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
 """The time limit for unfinished writes when partitions are revoked or the processor ends."""
 
+# `runstack` kills the process after five seconds.
 STOP_SECONDS = 4.0
-"""The time limit for stopping the processor. `runstack` kills the process after five seconds."""
+"""The time limit for stopping the processor."""
 
 STALLED_AFTER_SECONDS = 30.0
-"""A worker that finishes nothing for longer than this is reported as stalled.
-
-Nothing else happens. The worker keeps its updates, and this member of the group keeps its partitions.
-"""
+"""A worker is logged as stalled if it has pending updates and finishes nothing for longer than this."""
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
-"""How many invalid records get a log line of their own in each CHECK_SECONDS.
-
-One more line counts the other invalid records.
-"""
+"""How many invalid records are logged one by one in each CHECK_SECONDS."""
 
 
 class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
     A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
-    new writer for each worker. `routing` chooses the worker of each symbol if Redis is a cluster, and is None
-    otherwise. `clock` returns seconds since any fixed moment; `now` returns unix seconds.
+    new writer for each worker. `routing` chooses the worker of each symbol in a Redis Cluster; None without a cluster.
+    `clock` returns monotonic seconds, `now` unix seconds.
     """
 
     def __init__(
@@ -104,16 +92,14 @@ class Processor:
 
     @property
     def failed(self) -> bool:
-        """Whether a bug has ended a worker. The processor ends after such a bug."""
+        """Whether a bug has ended a worker. The processor then ends too."""
         return self._pool.failed
 
     def run(self, stop: threading.Event) -> bool:
-        """Processes records until `stop` is set or the consumer is drained.
+        """Processes records until `stop` is set or `UpdateConsumer.drained` is true.
 
-        The consumer is drained when the records that existed at its `open` have been read, see `UpdateConsumer`. At the
-        end, finishes the records in progress, commits and leaves the group. Returns whether all records that were read
-        are finished. Unfinished records will be read again. Raises DeadLetterTopicRefused if a dead letter cannot be
-        written, and GroupRefused if Kafka refuses this member.
+        Returns whether all records that were read are finished. Raises DeadLetterTopicRefused, GroupRefused and
+        TopicRefused.
         """
         self._stop = stop
         if not self._join():
@@ -131,7 +117,7 @@ class Processor:
         return finished
 
     def _join(self) -> bool:
-        """Joins the consumer group, with retries. Returns False if `stop` is set meanwhile."""
+        """Joins the consumer group, with retries until `stop` is set. Returns whether the group was joined."""
         backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
         while not self._stop.is_set():
             try:
@@ -156,10 +142,7 @@ class Processor:
             self._check()
 
     def _dispatch(self, records: Collection[Record]) -> None:
-        """Adds records to the ledger.
-
-        Gives valid records to workers, and queues dead letters for invalid records.
-        """
+        """Adds records to the ledger. Gives valid records to workers, and queues dead letters for invalid records."""
         metrics.READ.inc(len(records))
         latest = latest_timestamp(int(self._now() * 1_000_000))
         for number, partition in split_records(records, self._pool.count, latest, self._pool.choose).items():
@@ -171,10 +154,9 @@ class Processor:
                 self._pool.assign(worker, WriteTask(span, updates, partition.produced_ms, number))
 
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
-        """Queues a dead letter for a record that is not a valid update.
+        """Queues a dead letter for an invalid record of `span`.
 
-        `span` is the ReadSpan that contains the record. When the brokers acknowledge the dead letter, one part of
-        `span` is finished.
+        When the brokers acknowledge the dead letter, one part of `span` is finished.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
@@ -200,8 +182,7 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. While the partitions are paused, calls
-        of `read` keep this member in its group. Resumes the partitions when few updates and dead letters are pending.
+        After a wait of up to PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -218,17 +199,16 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether too many updates or dead letters are pending.
+        """Returns whether one of two limits is reached.
 
-        This is so if at least one worker has `updates` or more pending updates, or if `dead_letters` or more dead
-        letters are unacknowledged.
+        `updates` limits the pending updates of each worker. `dead_letters` limits the pending dead letters.
         """
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records were not logged one by one.
+        """Logs stalled workers, and how many invalid records were not logged one by one.
 
-        Also changes the workers of symbols that have moved to another node of the Redis Cluster.
+        Also adapts the workers to changes of the Redis Cluster.
         """
         self._checked_at = self._clock()
         self._pool.check(STALLED_AFTER_SECONDS)
@@ -239,9 +219,9 @@ class Processor:
         self._invalid_records = 0
 
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
-        """Waits up to DRAIN_SECONDS until all records of these partitions are finished.
+        """Waits up to DRAIN_SECONDS until the records of partitions are finished. None stands for all partitions.
 
-        None stands for all partitions. Returns whether all these records are finished.
+        Returns whether all these records are finished.
         """
         deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
@@ -252,9 +232,9 @@ class Processor:
         return not self._ledger.pending(partitions)
 
     def _on_revoke(self, partitions: Collection[int]) -> None:
-        """Finishes and commits the records of partitions that another member gets next.
+        """Finishes and commits the records of partitions that another member of the group gets next.
 
-        Then fences the partitions: workers start no more writes for these partitions.
+        Waits up to DRAIN_SECONDS. The other member reads unfinished records again.
         """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)
@@ -262,10 +242,7 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences partitions that another member owns already: workers start no more writes for these partitions.
-
-        Commits nothing.
-        """
+        """Makes workers start no more writes for partitions that another member owns already."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

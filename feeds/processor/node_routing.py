@@ -1,32 +1,31 @@
-"""Chooses the worker of each symbol in a cluster, so that each worker writes to one node. Pure.
+"""Chooses the worker that writes each symbol in a Redis Cluster. Pure.
 
-With this choice, a node that does not answer delays only its own symbols. If a replica replaces its master, the replica
-keeps the master's worker. If tags move to another node, these tags may get another worker. `plan` returns the workers
-that lose tags. These workers must have written all their updates before `apply` is called. Otherwise an update could
-reach Redis before an older update of the same symbol.
+All symbols of a node have the same worker. Each symbol has a tag, and symbols with the same tag are always on the same
+node. If tags move to another node, call `plan`, which returns the workers that lose tags. When these workers have
+written all their updates, call `apply`. Then `choose` returns the new workers.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
 
 
 class NodeRouting:
-    """Says which worker writes the symbols of each tag. `workers` is the number of workers.
+    """Holds the worker of each tag. `workers` is the number of workers.
 
-    If there are more nodes than workers, some nodes share a worker. Until `apply` is called for the first time, worker
-    0 writes the symbols of all tags.
+    If there are more nodes than workers, some nodes share a worker.
     """
 
     def __init__(self, slots: SlotMap, workers: int) -> None:
         self.workers = workers
         self._slots = slots
         self._seen_version = 0
+        # Worker 0 writes all symbols until `apply` is called.
         self._worker_of_tag = [0] * TAGS
         self._worker_of_node: dict[Node, int] = {}
         self._planned: tuple[int, list[int], dict[Node, int]] = (0, self._worker_of_tag, {})
 
     @property
     def has_changed(self) -> bool:
-        """Whether the slots have changed since the last `apply`."""
+        """Whether symbols may have moved to other nodes since the last `apply`."""
         return self._slots.version != self._seen_version
 
     def choose(self, symbol: str) -> int:
@@ -34,9 +33,9 @@ class NodeRouting:
         return self._worker_of_tag[tag_number(symbol)]
 
     def plan(self) -> set[int]:
-        """Plans which worker writes the symbols of each tag, based on the nodes that hold the tags now.
+        """Computes the new worker of each tag. Returns the workers that lose tags.
 
-        Returns the numbers of the workers that lose tags. `apply` carries out the plan.
+        The plan has no effect until `apply` is called.
         """
         version = self._slots.version
         owners = [self._slots.owner(slot) for slot in SLOT_OF_TAG]
@@ -54,14 +53,15 @@ class NodeRouting:
         return {before for before, after in zip(self._worker_of_tag, by_tag, strict=True) if before != after}
 
     def apply(self) -> None:
-        """Applies the last plan: from now on, `choose` returns the planned workers."""
+        """Makes `choose` return the workers of the last plan."""
+        # If the previous worker of a symbol still had updates, the updates would be written out of order.
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Chooses the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
+        """Returns a worker for a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        Prefers the worker that `tag` had, if no other node has this worker. Otherwise takes the worker with the fewest
-        nodes.
+        The node gets the worker that `tag` had before. If this worker has a node already, the node gets the worker with
+        the fewest nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

@@ -1,10 +1,7 @@
-"""Tracks which records are unfinished. Only the offsets before these records may be committed.
+"""Tracks which records are unfinished. Only the offsets before these records may be committed. Pure.
 
-A record is finished when its update is in Redis, or when its dead letter is acknowledged. Records are tracked in spans.
-A span stands for the records that one read returned from one partition.
-
-Pure. Not thread-safe: only the thread that owns the consumer uses the ledger. Workers return finished tasks to that
-thread.
+A record is finished when its update is in Redis, or when its dead letter is acknowledged. A span stands for the records
+that one read returned from one partition. Not thread-safe.
 """
 
 from collections import deque
@@ -12,11 +9,11 @@ from collections.abc import Collection
 
 
 class ReadSpan:
-    """A span: the records that one read returned from one partition.
+    """The records that one read returned from one partition.
 
-    `next_offset` is the offset after the span. A span has one part for each worker that writes some of the span's
-    updates, and one part for each dead letter. `unfinished_parts` counts the parts that are not finished. If `fenced`
-    is true, another member of the group owns the partition, and workers start no write for the span.
+    `next_offset` is the offset after these records. A span has one part for each worker that writes some of its
+    updates, and one part for each dead letter. `unfinished_parts` counts the parts that are not finished. Workers start
+    no write for a span that is `fenced`.
     """
 
     __slots__ = ("fenced", "next_offset", "unfinished_parts")
@@ -34,23 +31,18 @@ class OffsetLedger:
         self._spans: dict[int, deque[ReadSpan]] = {}
 
     def open(self, partition: int, next_offset: int, parts: int) -> ReadSpan:
-        """Adds a span that ends before `next_offset`. Returns the new span.
-
-        A span without parts is finished from the start.
-        """
+        """Adds a span that ends before `next_offset`. Returns the new span."""
         span = ReadSpan(next_offset, parts)
         self._spans.setdefault(partition, deque()).append(span)
         return span
 
     def finish_part(self, span: ReadSpan) -> None:
-        """Counts one part of a span as finished."""
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Removes finished spans. Returns a dict from partition to the next offset to store.
+        """Removes the finished spans at the beginning of each partition.
 
-        In each partition, all finished spans before the first unfinished span are removed. The offset is the end of the
-        last removed span. The dict leaves out partitions without a removed span.
+        Returns the next offset to store for each partition with a removed span.
         """
         offsets = {}
         for partition, spans in self._spans.items():
@@ -64,20 +56,20 @@ class OffsetLedger:
         return sum(span.unfinished_parts > 0 for partition in selected for span in self._spans.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Fences the spans of these partitions, and removes the spans from the ledger.
+        """Removes the spans of these partitions from the ledger, and marks the spans as fenced.
 
-        Workers start no write for a fenced span. The offset of a fenced span is not stored. None stands for all
-        partitions.
+        Workers start no write for a fenced span. If `partitions` is None, all spans are removed.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
+                # Another member of the group may own the partition now.
                 span.fenced = True
 
 
 class WorkerProgress:
-    """Tracks the pending updates of each worker, and when the worker last finished an update.
+    """Tracks how many updates of each worker are pending, and when each worker last finished an update.
 
-    Times are in seconds since any fixed moment.
+    Times are in monotonic seconds.
     """
 
     def __init__(self, workers: int) -> None:
@@ -90,15 +82,13 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Returns the highest number of pending updates of any worker, where late workers count less.
+        """Returns the highest number of pending updates of any worker.
 
-        `late` holds the numbers of the late workers. The count of a late worker is divided by `share` before the
-        comparison.
+        Before the comparison, the pending updates of each worker in `late` are divided by `share`.
         """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
     def pending(self, worker: int) -> int:
-        """Returns how many updates of a worker are pending."""
         return self._pending[worker]
 
     def assign(self, worker: int, count: int, now: float) -> None:
@@ -113,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from stalled worker to the number of its pending updates.
+        """Returns the stalled workers, as a dict from worker number to the count of pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """

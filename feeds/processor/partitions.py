@@ -1,6 +1,6 @@
-"""Validates records and splits them by partition and worker.
+"""Validates records, and splits them by partition and worker. Pure.
 
-Pure: no I/O, no framework. The bytes of a record's value are passed on unchanged.
+The bytes of a record's value are passed on unchanged.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,19 +14,16 @@ from feeds.store.batch import EncodedUpdate
 
 @lru_cache(maxsize=1 << 16)
 def choose_worker(symbol: str, workers: int) -> int:
-    """Returns the number of the worker that writes the updates of a symbol.
-
-    All updates of a symbol have the same worker, so that the updates stay in order.
-    """
+    """Returns the number of the worker that writes all updates of a symbol."""
     return crc32(symbol.encode()) % workers
 
 
 class FetchedPartition:
     """The records of one partition from one read.
 
-    `by_worker` has one list for each worker: the valid updates for this worker, oldest offset first. `invalid` holds
-    pairs: an invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the
-    first record, in unix milliseconds.
+    `by_worker` has one list of valid updates for each worker, oldest offset first. `invalid` holds pairs of an invalid
+    record and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the first record, in
+    unix milliseconds.
     """
 
     __slots__ = ("by_worker", "invalid", "last", "produced_ms")
@@ -47,9 +44,8 @@ def split_records(
 ) -> dict[int, FetchedPartition]:
     """Decodes the records of one read, and groups them by partition and by worker.
 
-    A record that is not a valid update is kept apart, with its error. An update with a timestamp greater than `latest`
-    is not valid. `choose` is a function that returns the number of the worker for a symbol; the default is
-    `choose_worker`.
+    An update with a timestamp greater than `latest` is not valid. `choose` returns the number of the worker for a
+    symbol; the default is `choose_worker`.
     """
     choose = choose or partial(choose_worker, workers=workers)
     partitions: dict[int, FetchedPartition] = {}

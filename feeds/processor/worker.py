@@ -1,4 +1,4 @@
-"""A worker of the processor: a thread that writes updates to Redis in order.
+"""Runs a worker of the processor: a thread that writes updates to Redis in order.
 
 The thread uses neither Kafka nor the offset ledger. Finished tasks go back to the reading thread through a queue.
 """
@@ -20,27 +20,25 @@ from feeds.store.quote_writer import QuoteWriter
 
 log = structlog.get_logger(__name__)
 
+# Each update blocks Redis for 2 us.
 MAX_BATCH_UPDATES = 500
-"""A worker adds tasks to a write until the write has this many updates.
-
-Each update blocks Redis for 2 us.
-"""
+"""A worker adds tasks to a write until the write has this many updates."""
 
 
 MAX_MERGED_UPDATES = 5_000
 """How many updates of a partition are kept while a node of a cluster does not answer.
 
-If there are more updates, only the newest update of each symbol is kept. This limits memory during a long failure.
+If there are more updates, only the newest update of each symbol is kept.
 """
 MERGE_SECONDS = 0.05
 
 
 class WriteTask:
-    """The updates that one worker has to write from one read of one partition.
+    """Updates that one worker must write. The updates come from one read of one partition.
 
-    `span` is the entry of the offset ledger for the records of this read. `partition` is the partition's number.
-    `produced_ms` is the time when the first of these records was produced, in unix milliseconds. `size` is the number
-    of updates that the task had before other tasks were merged into it.
+    `span` stands for the records of this read in the offset ledger. `produced_ms` is the time at which the first of
+    these records was produced, in unix milliseconds. `size` is the number of updates before other tasks were merged
+    into this task.
     """
 
     __slots__ = ("partition", "produced_ms", "size", "span", "updates")
@@ -53,9 +51,9 @@ class WriteTask:
         self.size = len(updates)
 
     def merge(self, later: "WriteTask") -> None:
-        """Adds the updates of `later`, a later task of the same partition, to this task.
+        """Adds the updates of a later task of the same partition.
 
-        If this task then has more than MAX_MERGED_UPDATES updates, it keeps only the newest update of each symbol.
+        If there are more than MAX_MERGED_UPDATES updates, only the newest update of each symbol is kept.
         """
         self.updates = [*self.updates, *later.updates]
         if len(self.updates) > MAX_MERGED_UPDATES:
@@ -71,15 +69,10 @@ class WriteTask:
 class Worker(threading.Thread):
     """A thread that writes the tasks in its inbox to Redis, in order.
 
-    One write may contain several tasks. After a write, the worker puts its tasks into the queue `finished`. If a write
-    fails, the worker tries again until it succeeds, another member of the group owns the partitions, or `abandon` is
-    set. None in the inbox ends the worker. `failed` says whether a bug has ended the worker. `blocked` says whether the
-    last write failed.
-
-    With `merges`, a worker whose writes fail does not let its inbox grow. If an earlier task of the same partition is
-    unfinished, a new task's updates are added to it, and the new task is reported as finished. If the process is killed
-    before these updates are written, it reads them from Kafka again after its restart: no offset after an unfinished
-    task is committed.
+    After a write, the tasks are put into the queue `finished`. A failed write is repeated until `abandon` is set, or
+    until another member of the group owns the partitions. `failed` says whether a bug has ended the worker. `blocked`
+    says whether the last write failed. If `merges` is true, the worker combines tasks of the same partition while its
+    writes fail.
     """
 
     def __init__(
@@ -115,9 +108,9 @@ class Worker(threading.Thread):
             self._writer.close()
 
     def _take_tasks(self) -> list[WriteTask]:
-        """Waits for a task. Then takes further tasks that are in the inbox already.
+        """Waits for a task, then takes further tasks up to MAX_BATCH_UPDATES updates.
 
-        Stops when the tasks have MAX_BATCH_UPDATES updates together. Returns an empty list if the worker must end.
+        Returns an empty list if the worker must end.
         """
         if (task := self.inbox.get()) is None:
             return []
@@ -135,9 +128,9 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks. Skips a task if another member of the group owns its partition now.
+        """Writes the tasks whose partition still belongs to this member of the group.
 
-        Returns False if `abandon` was set before a write succeeded.
+        Repeats a failed write until `abandon` is set. Returns False if `abandon` was set.
         """
         while True:
             owned = [task for task in tasks if not task.span.fenced]
@@ -160,10 +153,7 @@ class Worker(threading.Thread):
             return True
 
     def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
-        """Waits before the next attempt to write. Returns whether `abandon` was set during the wait.
-
-        If the worker was made with `merges`, takes new tasks from the inbox meanwhile, see `_merge_inbox`.
-        """
+        """Waits before the next attempt to write. Returns whether `abandon` was set."""
         if not self._merges:
             return self.abandon.wait(seconds)
         deadline = time.monotonic() + seconds
@@ -174,11 +164,7 @@ class Worker(threading.Thread):
         return True
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
-        """Takes all tasks from the inbox.
-
-        A task is merged into an earlier task of the same partition in `tasks`. If there is none, the task is added to
-        `tasks`.
-        """
+        """Moves all tasks from the inbox to `tasks`. Merges tasks of the same partition."""
         first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
         while True:
             try:
@@ -193,6 +179,7 @@ class Worker(threading.Thread):
                 tasks.append(task)
                 first[task.partition] = task
             else:
+                # No offset after an unfinished task is committed. A restarted process reads these updates again.
                 earlier.merge(task)
                 self._finished.put((self.number, [task]))
 

@@ -1,6 +1,6 @@
 """Hands tasks to the workers of a processor, and takes finished tasks back.
 
-Also watches the progress of the workers. Only the reading thread calls the methods.
+Only the thread that reads Kafka calls the methods.
 """
 
 import time
@@ -23,22 +23,21 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""A late worker may have this many times as many pending updates as another worker.
+"""A late worker may have this many times as many pending updates before reading stops.
 
-A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. Its node
-may be down. Reading continues meanwhile for the symbols of other nodes.
+A worker of a cluster is late if its last write failed, or if it has pending updates and has finished nothing for
+LATE_AFTER_SECONDS.
 """
 
 REROUTE_SECONDS = 1.0
-"""How long reading may wait for the workers that lose tags."""
+"""How long `WorkerPool.reroute` waits for the workers that lose symbols."""
 POLL_SECONDS = 0.02
 
 
 class WorkerPool:
     """The workers of one processor.
 
-    In a cluster, `routing` chooses the worker that writes a symbol. `routing` is None if there is only one Redis
-    server.
+    `routing` chooses the worker of each symbol in a cluster; None if there is only one Redis server.
     """
 
     def __init__(
@@ -76,14 +75,13 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The highest number of pending updates of any worker, but late workers of a cluster count less.
+        """The highest number of pending updates of any worker.
 
-        A worker is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. The number of
-        updates of a late worker is divided by LATE_SHARE before the comparison. Therefore, if one node is down, reading
-        continues for the other nodes.
+        In a cluster, the number of a late worker is divided by LATE_SHARE.
         """
         if self._routing is None:
             return self.progress.max_pending
+        # If one node is down, reading continues for the symbols of the other nodes.
         late = self.progress.stalled(LATE_AFTER_SECONDS, self._clock())
         late |= {worker.number: 0 for worker in self._workers if worker.blocked}
         return self.progress.max_pending_except(late.keys(), LATE_SHARE)
@@ -112,7 +110,7 @@ class WorkerPool:
             pass
 
     def check(self, stalled_after: float) -> None:
-        """Logs which workers are stalled, and which have resumed.
+        """Logs which workers have become stalled, and which have resumed.
 
         A worker is stalled if it has pending updates and has finished no update for more than `stalled_after` seconds.
         """
@@ -126,17 +124,17 @@ class WorkerPool:
         self._stalled = set(stalled)
 
     def reroute(self, collect: Callable[[float], None]) -> None:
-        """Changes which worker writes a symbol, after the slot of the symbol has moved to another node of the cluster.
+        """Changes the worker of each symbol that has moved to another node of the cluster.
 
-        First waits until every worker that loses a symbol has written its pending updates. During the wait, calls
-        `collect` to take finished tasks. Changes nothing if the wait takes longer than REROUTE_SECONDS, or if the last
-        write of such a worker failed. Then every symbol stays with its worker, which can write to any node.
+        First waits until the workers that lose symbols have no pending updates. Calls `collect` while waiting. Changes
+        nothing if the wait exceeds REROUTE_SECONDS, or if one of these workers cannot write.
         """
         if self._routing is None or not self._routing.has_changed:
             return
         losing = self._routing.plan()
         deadline = self._clock() + REROUTE_SECONDS
         while any(self.progress.pending(number) for number in losing):
+            # Every symbol stays with its worker, which can write to any node.
             if self._clock() >= deadline or any(self._workers[number].blocked for number in losing):
                 return
             collect(POLL_SECONDS)

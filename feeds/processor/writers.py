@@ -14,12 +14,12 @@ from feeds.store.connection import PIPELINE, connect, is_cluster_address, make_s
 from feeds.store.quote_writer import QuoteWriter
 
 NODE_WORKERS = 16
-"""The number of workers for a cluster. With more nodes, some nodes share a worker. An idle worker costs nothing."""
+"""The number of workers for a cluster. If the cluster has more nodes, some nodes share a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterPlan:
-    """The arguments of a processor that depend on the kind of the price store."""
+    """The arguments of a Processor that depend on whether Redis is a cluster."""
 
     open_writer: Callable[[], QuoteWriter]
     workers: int
@@ -29,8 +29,7 @@ class WriterPlan:
 def plan_writers(address: Mapping[str, Any], ttl: timedelta, workers: int) -> WriterPlan:
     """Returns the plan for the server or the cluster at `address`, see `feeds.store.connection.connect`.
 
-    One server gets `workers` workers; a cluster gets NODE_WORKERS. Asks a cluster for its slots. If no node answers,
-    the workers ask again later.
+    One server gets `workers` workers. A cluster gets NODE_WORKERS.
     """
     if not is_cluster_address(address):
         return WriterPlan(lambda: open_quote_writer(connect(address, PIPELINE), ttl), workers, None)
@@ -40,6 +39,7 @@ def plan_writers(address: Mapping[str, Any], ttl: timedelta, workers: int) -> Wr
     try:
         client.refresh()
     except redis.RedisError:
+        # The workers ask for the slots again later.
         pass
     finally:
         client.close()

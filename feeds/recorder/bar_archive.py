@@ -1,13 +1,7 @@
 """Saves recorded bars to the database and reads them back.
 
-A tape is the row of one recorded symbol of one source; its bars refer to it. Only this module writes recorded bars. It
-knows neither Kafka nor Redis. Transactions are short, because SQLite allows one writer at a time.
-
-A save may be repeated. A bar replaces a recorded bar only if the new bar has at least as many updates. This rule keeps
-out a recorder that has lost a partition and does not know it yet: its older version of a bar has fewer updates.
-
-The database also has bars that were fetched from a source. `feeds.history.past_bars` says when a recorded bar replaces
-a fetched bar.
+A recorded bar is computed from updates in Kafka. A tape is a pair: a symbol and the source of its saved bars. Each bar
+refers to a tape. A save that failed may be repeated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +26,8 @@ DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+    # A recorder that does not know yet that it lost a partition has fewer updates. Its bars replace nothing.
+    # `feeds.history.past_bars` says when a recorded bar replaces a fetched bar.
     condition = (
         f"{table}.origin = {Origin.SIMULATED_PAST} "
         f'OR (excluded."count" >= {table}."count" '
@@ -45,7 +41,7 @@ UPSERT_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 class BarArchive:
-    """The tapes and bars in the database."""
+    """Reads and writes bars and tapes in the database."""
 
     def __init__(self) -> None:
         self._tapes_to_purge: list[int] = []
@@ -53,12 +49,10 @@ class BarArchive:
     def load_symbols(
         self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
     ) -> list[SymbolBars]:
-        """Returns one SymbolBars for each symbol in `newest_seconds`.
+        """Returns a SymbolBars for each symbol in `newest_seconds`, with the symbol's two newest recorded days.
 
-        A SymbolBars holds the bars of one symbol in memory. At first it has only the newest two recorded day bars;
-        other bars are fetched later. `newest_seconds` is a dict from symbol to the number of the newest second that
-        Redis has; -1 stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is
-        simulated. A symbol that the database does not know gets a new row. Raises BarArchiveUnavailable.
+        `newest_seconds` is a dict from symbol to the newest second in Redis, or to -1 if Redis has none. `sources` is
+        a dict from symbol to source; the default is `simulated`. Creates missing tapes. Raises BarArchiveUnavailable.
         """
         wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():
@@ -102,10 +96,9 @@ class BarArchive:
         return Past(tape.has_past, tape.past_version, days)
 
     def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
-        """Finds symbols whose bars of the past have changed in the database since they were loaded.
+        """Returns the symbols whose fetched or simulated bars have changed in the database.
 
-        The past of a symbol is the time before its first recorded bar. Returns pairs: a symbol, and its new past.
-        Raises BarArchiveUnavailable.
+        Each symbol comes with its new Past: the summary of these bars. Raises BarArchiveUnavailable.
         """
         by_tape = {symbol_bars.tape_id: symbol_bars for symbol_bars in symbols}
         with translate_errors():
@@ -117,15 +110,19 @@ class BarArchive:
             ]
 
     def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
-        """Returns the symbols whose ticker has another source than their bars. Raises BarArchiveUnavailable."""
+        """Returns the symbols whose bars in memory come from another source than their ticker has now.
+
+        Raises BarArchiveUnavailable.
+        """
         with translate_errors():
             sources = dict(Ticker.objects.values_list("symbol", "source"))
         return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Reads minute bars from the database into memory: the minutes that `wanted` lists for each symbol.
+        """Reads minute bars from the database into memory.
 
-        A minute that the database does not have becomes an empty bar. Raises BarArchiveUnavailable.
+        `wanted` lists the minutes of each symbol. A minute that the database does not have becomes an empty bar. Raises
+        BarArchiveUnavailable.
         """
         keys = {
             MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
@@ -141,9 +138,10 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Reads day bars from the database into memory: the days that `wanted` lists for each symbol.
+        """Reads day bars from the database into memory.
 
-        A day that the database does not have becomes an empty bar. Raises BarArchiveUnavailable.
+        `wanted` lists the days of each symbol. A day that the database does not have becomes an empty bar. Raises
+        BarArchiveUnavailable.
         """
         with translate_errors():
             for symbol_bars, starts in wanted:
@@ -163,6 +161,7 @@ class BarArchive:
         minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
         with translate_errors():
+            # SQLite allows one writer at a time, so transactions are short.
             for batch in chunks(minute_bars, ROWS_PER_TRANSACTION):
                 with transaction.atomic(), connection.cursor() as cursor:
                     self._absorb_stored_minutes(batch)
@@ -174,11 +173,8 @@ class BarArchive:
         return len(minute_bars) + len(day_bars)
 
     def _absorb_stored_minutes(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
-        """Adds to each unsaved minute the updates that the database has for the same minute.
-
-        The database may have such a minute from another recorder. This happens when partitions are added to the topic:
-        a symbol may move to another partition, and its old and its new recorder both have updates of the same minute.
-        """
+        """Adds to each unsaved minute the updates that the database has for the same minute."""
+        # When partitions are added to the topic, a symbol may move to another recorder in the middle of a minute.
         keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         for batch in chunks(list(keys), KEYS_PER_QUERY):
             rows = MinuteBar.objects.select_for_update().filter(id__in=batch, origin=Origin.RECORDED)
@@ -207,24 +203,24 @@ class BarArchive:
                 symbol_bars.saved_close = symbol_bars.previous_close
 
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
-        """Reads the minutes of a symbol from the database, oldest first, to fill its ring in Redis.
+        """Returns the saved minutes of a symbol from minute `since` on, oldest first.
 
-        The result has the minutes from `since` on, counted from 1970: recorded, fetched from the source, or simulated.
-        A count of 0 becomes 1, because 0 marks an empty slot of a ring. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. Raises BarArchiveUnavailable.
         """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with translate_errors():
             rows = MinuteBar.objects.filter(id__gte=first, id__lt=end).order_by("id").values_list(*MINUTE_COLUMNS)
             bars = [_decode_minute_row(row) for row in rows]
         for bar in bars:
+            # 0 marks an empty slot of a ring
             bar.count = max(bar.count, 1)
         return bars
 
     def purge(self, before: int, max_rows: int = 10_000) -> int:
-        """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
+        """Deletes up to `max_rows` minute bars that are older than minute `before`. Returns the number of deleted bars.
 
-        Minutes are counted from 1970. Returns the number of deleted minutes. If this number is less than `max_rows`, no
-        minute older than `before` is left. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. If the result is less than `max_rows`, no older bar is left. Raises
+        BarArchiveUnavailable.
         """
         deleted = 0
         with translate_errors(), transaction.atomic():
@@ -259,7 +255,7 @@ def _day_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
 
 
 def _values(bar: Bar) -> tuple[Any, ...]:
-    """Returns the values of a bar in the order of the database columns VALUE_COLUMNS."""
+    """Returns the values of a bar in the order of the columns VALUE_COLUMNS."""
     return *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar), bar.volume
 
 
@@ -268,19 +264,18 @@ def _encode_runs(bar: Bar) -> bytes | None:
 
 
 def _decode_minute_row(row: tuple[Any, ...]) -> Bar:
-    """Makes a bar from a database row that has the columns MINUTE_COLUMNS."""
+    """Makes a bar from a database row with the columns MINUTE_COLUMNS."""
     start = row[0] & (MinuteBar.key(1, 0) - 1)
     begin = start * MINUTE_US
     return _make_bar(start, begin + row[1], begin + row[2], row[3:])
 
 
 def _decode_day_row(row: tuple[Any, ...]) -> Bar:
-    """Makes a bar from a database row that has the columns DAY_COLUMNS."""
+    """Makes a bar from a database row with the columns DAY_COLUMNS."""
     return _make_bar(row[1].toordinal(), row[2], row[3], row[4:])
 
 
 def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
-    """Makes a bar from database values. `values` has the order of the columns VALUE_COLUMNS."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
     bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs, bar.volume = values

@@ -1,9 +1,4 @@
-"""Moves bars between memory, Redis and the database, with retries.
-
-If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded. The caller
-repeats a failed call later. After a failure of Redis, calls that need Redis return False immediately for some time,
-which grows with each failure. The same holds for the database.
-"""
+"""Moves bars between memory, Redis and the database."""
 
 from collections.abc import Callable, Collection, Mapping
 from random import Random
@@ -22,17 +17,18 @@ from feeds.retry import CircuitBreaker
 from feeds.wire import Update
 
 MAX_PURGED_ROWS = 10_000
-"""How many minutes one call of `purge` deletes at most."""
+"""The greatest number of minute bars that one call of `purge` deletes."""
 
 MAX_RESTORED_SYMBOLS = 10
-"""How many symbols one call of `restore_minutes` handles at most.
-
-The recorder reads Kafka between two calls.
-"""
+"""The greatest number of symbols whose minute bars one call of `restore_minutes` copies."""
 
 
 class BarStores:
-    """The two stores of bars: recent bars in Redis, and the archive in the database."""
+    """Moves bars between memory and two stores.
+
+    Redis has the recent bars. The database has minute bars and day bars. A method returns False if a store is
+    unavailable; the caller repeats the call later.
+    """
 
     def __init__(
         self,
@@ -50,16 +46,17 @@ class BarStores:
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
-        """The symbols whose minutes Redis has lost or does not have yet."""
+        """The symbols whose minute bars must be copied from the database to Redis."""
 
     def load(
         self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
     ) -> bool:
-        """Loads into memory every stored bar to which one of these updates belongs.
+        """Loads into memory the stored bars to which these updates belong.
 
-        `sources` is a dict from symbol to source. Skips bars of seconds below `oldest_second` and bars of minutes below
-        `oldest_minute`. Seconds and minutes are counted from 1970.
+        Returns False if Redis or the database is unavailable. `sources` is a dict from symbol to source. Bars of
+        seconds before `oldest_second` and of minutes before `oldest_minute` are left out. Both are counted from 1970.
         """
+        # `_fetch_bars` needs the SymbolBars of each update.
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
     def _load_symbols(self, updates: Collection[Update], sources: Mapping[str, str]) -> bool:
@@ -81,9 +78,9 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong, except bars that are in memory.
+        """Loads into memory the stored bars to which these updates belong. Skips bars that are in memory already.
 
-        Bars may be missing in memory after a start, for late updates, and when old records are read again.
+        Returns False if Redis or the database is unavailable.
         """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
@@ -93,19 +90,22 @@ class BarStores:
         )
 
     def write(self) -> bool:
-        """Writes to Redis all bars that Redis does not have yet."""
+        """Writes to Redis all bars that Redis does not have yet. Returns False if Redis is unavailable."""
         symbols = self._open_bars.unwritten_symbols()
         return not symbols or self._redis(lambda: self._write(symbols))
 
     def _write(self, symbols: list[SymbolBars]) -> None:
-        """Writes the bars of these symbols. Skips symbols whose ticker has another source by now."""
+        """Writes the bars of these symbols to Redis. Skips a symbol if its ticker has another source now."""
         current = [symbol_bars for symbol_bars in symbols if not symbol_bars.is_outdated]
         self._to_restore += self._recent_bars.write(current)
         self._open_bars.mark_written(symbols)
         metrics.RING_WRITES.inc(len(current))
 
     def save(self) -> bool:
-        """Saves all bars and previous closes that the database does not have yet."""
+        """Saves all bars and previous closes that the database does not have yet.
+
+        Returns False if the database is unavailable.
+        """
         return self._database(self._save)
 
     def _save(self) -> None:
@@ -119,14 +119,13 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether `restore_minutes` has work: Redis may lack minutes that the database has."""
+        """Whether Redis may lack minute bars that the database has."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies minutes from the database to Redis, for symbols whose minutes Redis has lost.
+        """Copies minute bars of at most MAX_RESTORED_SYMBOLS symbols from the database to Redis.
 
-        One call handles at most MAX_RESTORED_SYMBOLS symbols. The copy may overwrite a newer bar in Redis, because the
-        database is updated less often. To correct this, the next `write` writes all minutes in memory again.
+        Call this method while `has_lost_minutes` is true. Returns False if Redis or the database is unavailable.
         """
         batch = [
             symbol_bars
@@ -143,6 +142,7 @@ class BarStores:
         def write_back() -> None:
             for symbol_bars, bars in saved:
                 self._recent_bars.restore_minutes(symbol_bars, bars)
+                # The copy may have replaced newer bars in Redis. The next `write` writes all minutes in memory again.
                 symbol_bars.minutes.unwritten.update(symbol_bars.minutes.bars)
 
         if not (self._database(read_saved) and self._redis(write_back)):
@@ -152,26 +152,25 @@ class BarStores:
 
     @property
     def has_missing_past(self) -> bool:
-        """Whether at least one simulated symbol lacks some of the bars for the time before its first recorded price."""
+        """Whether a simulated symbol still lacks bars for the time before its first recorded price."""
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Invents bars for simulated symbols, and saves these bars to the database.
+        """Saves some of the simulated bars that symbols lack before their first recorded price.
 
-        The bars are for the time before a symbol's first recorded price. One call makes only some of the missing bars:
-        call this method while `has_missing_past` is true. `restore_minutes` copies new minutes to Redis afterwards.
+        Call this method while `has_missing_past` is true. Returns False if the database is unavailable.
         """
 
         def write() -> None:
+            # `restore_minutes` copies the new minutes to Redis.
             self._to_restore += self._past_writer.step()
 
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Looks in the database for changes that other programs made, and updates Redis.
+        """Updates Redis after other programs have changed tickers or bars in the database.
 
-        There are two kinds of changes. If a symbol got new bars of the past, a later `restore_minutes` copies them to
-        Redis. If a ticker got another source, the bars of its former source are deleted from Redis.
+        Returns False if Redis or the database is unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
@@ -182,6 +181,7 @@ class BarStores:
             outdated.extend(self._archive.find_outdated(symbols))
 
         def forget() -> None:
+            # The tickers of these symbols have another source now.
             self._recent_bars.forget([found.symbol for found in outdated if not found.is_outdated])
 
         if not (self._database(find) and self._redis(forget)):
@@ -191,13 +191,14 @@ class BarStores:
             symbol_bars.is_outdated = symbol_bars in outdated
         for symbol_bars, past in [*pasts, *((known, known.past) for known in again)]:
             symbol_bars.change_past(past)
+            # A later call of `restore_minutes` copies the symbol's minute bars to Redis.
             self._to_restore.append(symbol_bars)
         return True
 
     def purge(self, before: int) -> bool:
-        """Deletes up to MAX_PURGED_ROWS saved minutes that are older than minute `before`.
+        """Deletes from the database up to MAX_PURGED_ROWS minute bars that are older than minute `before`.
 
-        Minutes are counted from 1970. Returns True if no older minute is left.
+        `before` counts minutes from 1970. Returns False if older bars may be left.
         """
         deleted = 0
 

@@ -1,20 +1,13 @@
 """Computes bars: open, high, low, close, count and volume of the updates in a period. Pure.
 
-A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
+A bar depends only on which updates were added. Repeated updates and the order of the updates make no difference. The
+values of a bar are:
 
-- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
-  extremes. A repeat changes none of these four values, and a late update needs no special handling.
-- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. It
-  remembers them as runs: ranges of timestamps and seq_ids without a gap. A feed whose seq_ids grow by one gives a
-  single run, from the first to the last update of the bar. A single run is not stored, because the bar's first and last
-  update describe it.
-- `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8. Whole numbers give the same sum in
-  any order. An update without a size adds nothing.
-
-Because repeats do no harm, no Kafka offset has to be stored beside the bars.
-
-The prices of a bar are always right. The count is too low in one rare case: two feeds use the same seq_ids for one
-symbol, and their updates alternate within a bar. Then an update of one feed can look like a repeat of the other's.
+- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id).
+- `high` and `low` are the highest and the lowest price.
+- `count` is the number of different updates. A bar remembers the counted updates as runs. A run stands for updates with
+  consecutive seq_ids.
+- `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8.
 """
 
 from bisect import insort
@@ -24,28 +17,22 @@ from feeds.stale import Order, is_newer
 from feeds.wire import Update
 
 MAX_RUNS = 64
-"""How many runs a bar keeps at most.
-
-If there are more runs, the two oldest runs are merged into one run. A late update between these two runs then changes
-the prices of the bar, but not its count. A bar has several runs if its feed loses records. A bar has many runs if its
-feed numbers the updates of all symbols in one sequence.
-"""
+"""The greatest number of runs in a bar. If there are more runs, the two oldest runs are merged."""
 
 ALL_SEQ_IDS = (0, 2**53)
 
 UNITS_PER_ONE = 10**8
 
 Run = tuple[int, int, int, int]
-"""A range of counted updates: first and last timestamp, first and last seq_id."""
+"""A range of counted updates: (first timestamp, last timestamp, first seq_id, last seq_id)."""
 
 
 class Bar:
-    """One bar of a symbol.
+    """The prices, the count and the volume of a symbol's updates in one second, minute or day.
 
-    `start` is the number of the bar's second or minute since 1970. In a day bar, `start` is the ordinal of the date
-    (`date.toordinal`). Prices are in the instrument's currency. `first_at` and `last_at` are the times of the first and
-    the last update, in unix microseconds. `first_seq` and `last_seq` are the seq_ids of these two updates. `count` is 0
-    before the first `add`.
+    `start` counts seconds or minutes from 1970. In a day bar, `start` is the ordinal of the date (`date.toordinal`).
+    `first_at` and `last_at` are the times of the first and the last update, in unix microseconds. `first_seq` and
+    `last_seq` are the seq_ids of these two updates.
     """
 
     __slots__ = (
@@ -72,10 +59,7 @@ class Bar:
         """None stands for a single run from the first to the last update."""
 
     def add(self, update: Update) -> bool:
-        """Adds an update.
-
-        If the bar has the update already, changes nothing and returns False.
-        """
+        """Adds an update. Returns whether the bar changed. A repeated update changes nothing."""
         at, seq, price = update.timestamp, update.seq_id, update.price
         if self.runs is None and seq == self.last_seq + 1 and at >= self.last_at and self.count:
             # The usual case: the next seq_id extends the single run.
@@ -101,10 +85,7 @@ class Bar:
         self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
 
     def _add_out_of_sequence(self, update: Update) -> bool:
-        """Adds an update that does not directly follow the last update of the bar.
-
-        The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
-        """
+        """Adds an update that does not directly follow the last update of the bar. Returns whether the bar changed."""
         at, seq, price = update.timestamp, update.seq_id, update.price
         changed = self._count_once(at, seq)
         if changed:
@@ -123,21 +104,19 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update, unless the bar has counted it already. Returns whether the update was counted now.
-
-        The bar keeps the counted updates as runs: ranges without a gap. The update is joined with the run directly
-        before it and the run directly after it.
-        """
+        """Counts an update. Returns False if the bar has counted the update already."""
         runs = [(self.first_at, self.last_at, self.first_seq, self.last_seq)] if self.runs is None else self.runs
         before = after = None
         for run in runs:
             first_at, last_at, first_seq, last_seq = run
+            # In rare cases this is a new update. For example, two feeds may use the same seq_ids for one symbol.
             if first_at <= at <= last_at and first_seq <= seq <= last_seq:
                 return False
             if last_seq == seq - 1 and last_at <= at:
                 before = run  # keeps the latest: runs are sorted by time
             elif first_seq == seq + 1 and first_at >= at and after is None:
                 after = run
+        # Join the update with the run directly before it and the run directly after it.
         first_at, first_seq, last_at, last_seq = at, seq, at, seq
         if before:
             first_at, first_seq = before[0], before[2]
@@ -146,6 +125,7 @@ class Bar:
             last_at, last_seq = after[1], after[3]
             runs.remove(after)
         insort(runs, (first_at, last_at, first_seq, last_seq))
+        # A late update between the two merged runs is not counted any more.
         if len(runs) > MAX_RUNS:
             runs[:2] = [_merge(*runs[:2])]
         self.runs = runs
@@ -153,14 +133,14 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of another bar of the same symbol and period, which another recorder made.
+        """Adds the updates of `other`. Returns whether this bar changed.
 
-        Returns False if nothing changed. If both bars know exactly which updates they counted, an update that is in
-        both is counted once. Otherwise the result has the higher of the two counts.
+        `other` is a bar of the same symbol and period from another recorder.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
             return False
+        # Whether the runs of both bars contain exactly the counted updates. If not, the higher count is kept.
         exact = _length(mine) == self.count and _length(others) == other.count
         if is_newer(Order(other.last_at, other.last_seq), Order(self.last_at, self.last_seq)):
             self.close, self.last_at, self.last_seq = other.close, other.last_at, other.last_seq
@@ -184,7 +164,7 @@ class Bar:
     def mark_range_counted(self) -> None:
         """Treats every update between the bar's first and last update as counted.
 
-        Call this method for a bar that was read without the list of its counted updates, such as a bar from Redis.
+        Call this method for a bar from Redis, which does not store the runs.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
@@ -196,13 +176,13 @@ class Bar:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All values of the bar. Two bars with the same updates have the same values."""
+        """All values of the bar as a tuple. Two bars are equal if their tuples are equal."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, self.volume, first, last, self.runs
 
 
 def _length(runs: list[Run]) -> int:
-    """Returns how many updates these runs contain together. A run is a range of seq_ids without a gap."""
+    """Returns how many updates these runs contain together."""
     return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
 
 
@@ -211,7 +191,7 @@ def _contains(run: Run, other: Run) -> bool:
 
 
 def _unite(runs: list[Run]) -> list[Run]:
-    """Merges runs, which are ranges of counted updates, if they overlap or follow each other without a gap."""
+    """Merges runs that overlap or follow each other without a gap."""
     united: list[Run] = []
     for run in sorted(runs):
         last = united[-1] if united else None

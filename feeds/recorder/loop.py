@@ -1,9 +1,7 @@
 """Runs the recorder, which reads updates from Kafka and stores their bars.
 
-One thread does all the work. About once a minute, this thread brings all bars to both Redis and the database. After
-that, it stores the offsets. A recorder that was killed reads the last minute again after its restart. Bars ignore
-repeated updates, see `feeds.recorder.bars`. During a long outage the recorder pauses its partitions, because pending
-updates need memory.
+About once a minute, the recorder brings all bars to Redis and the database, and then stores the Kafka offsets. After a
+crash, the recorder reads the updates of the last minute again. Bars ignore repeated updates.
 """
 
 import threading
@@ -33,13 +31,10 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_NEW_BARS = 20_000
-"""If there are more new bars than this, the recorder saves early.
-
-This many bars need about 10 MB. So many new bars appear only when the recorder reads a backlog in Kafka.
-"""
+"""If `OpenBars.new_bars` is greater than this, the recorder saves at once. 20,000 bars need about 10 MB."""
 
 REVOKED_SAVE_SECONDS = 4.0
-"""The time limit for the save before revoked partitions go to other members."""
+"""The time limit for the save before Kafka gives partitions of this recorder to other recorders."""
 FINAL_SAVE_SECONDS = 1.0
 """The time limit for the save before the recorder ends."""
 
@@ -47,7 +42,7 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `simulation` holds the parameters of simulated pasts. `now`
+    `retention` is how long the database keeps minute bars. `simulation` has the parameters of simulated bars. `now`
     returns unix seconds; `clock` returns seconds since any fixed moment.
     """
 
@@ -74,22 +69,16 @@ class Recorder:
         self._stores = BarStores(self._open_bars, recent_bars, archive, past_writer, self._rng, clock)
         self._pending: list[PendingUpdate] = []
         self._pending_offsets: dict[int, int] = {}
-        """For each partition: the offset after the last record that was read.
-
-        An offset stays here until all updates before this offset are in bars.
-        """
+        """For each partition, the offset after the last record that was read. Empty when all updates are in bars."""
         self._unsaved_offsets: dict[int, int] = {}
-        """For each partition: the offset after the last record whose update is in a bar.
-
-        An offset stays here until all bars are in both Redis and the database.
+        """For each partition, the offset after the last record whose update is in a bar. Empty when all bars are saved.
         """
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the group.
+        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the consumer group.
 
-        Returns True if everything that was read is saved. Otherwise the next recorder reads some records again. Raises
-        GroupRefused if Kafka refuses this member.
+        Returns whether everything that was read is saved. Raises GroupRefused.
         """
         if not self._join(stop):
             return True
@@ -102,7 +91,7 @@ class Recorder:
         return complete
 
     def _join(self, stop: threading.Event) -> bool:
-        """Joins the consumer group, with retries. Returns False if `stop` is set meanwhile."""
+        """Joins the consumer group, with retries. Returns False if `stop` is set before the recorder has joined."""
         outage, backoff = Outage("Kafka"), Backoff(self._rng, maximum=1.0)
         while not stop.is_set():
             try:
@@ -116,9 +105,9 @@ class Recorder:
         return False
 
     def run_once(self) -> None:
-        """Reads a batch from Kafka and adds the updates to bars.
+        """Reads a batch from Kafka and adds its updates to bars.
 
-        Also writes, saves, restores and purges bars when necessary.
+        Then writes, saves, restores and purges bars if necessary.
         """
         self._read()
         self._add_pending()
@@ -131,10 +120,7 @@ class Recorder:
         self._pause_or_resume()
 
     def _read(self) -> None:
-        """Reads records from Kafka. Their valid updates wait in memory until `_add_pending` adds them to bars.
-
-        Invalid records are only counted, because the processor writes dead letters for these records.
-        """
+        """Reads records from Kafka and appends their updates to `_pending`. Skips invalid records."""
         records = self._source.read()
         latest = latest_timestamp(int(self._now() * 1_000_000))
         for record in records:
@@ -145,12 +131,13 @@ class Recorder:
                 source, missed = read_headers(record.headers())
                 self._pending.append(PendingUpdate(update, source, partition, missed))
             except BadRecord as error:
+                # The processor writes the dead letter.
                 metrics.SKIPPED.labels(error.kind).inc()
         if records and self._paused:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 
     def _add_pending(self) -> None:
-        """Adds pending updates to their bars, in order. Stops before the first updates whose bars cannot be loaded."""
+        """Adds pending updates to their bars, in order. Stops at the first updates whose bars cannot be loaded."""
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
         while self._pending:
             group = first_group(self._pending)
@@ -169,10 +156,11 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Does some less urgent work: saves simulated bars, and looks for changes that other programs made.
+        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database.
 
-        Does nothing while updates wait for their bars, because new prices come first.
+        Does nothing while updates are pending or too many bars are new.
         """
+        # New prices come first.
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return
         if self._stores.has_missing_past:
@@ -181,7 +169,7 @@ class Recorder:
             self._schedule.followed()
 
     def _oldest_minute(self) -> int:
-        """Returns the number of the oldest minute to keep. Minutes are counted from 1970."""
+        """Returns the oldest minute to keep, counted from 1970."""
         return int(self._now()) // 60 - self._retention_minutes
 
     def _write_and_save(self) -> None:
@@ -194,9 +182,9 @@ class Recorder:
             self._schedule.saved()
 
     def _save(self) -> bool:
-        """Brings all bars to Redis and the database. After that, stores the offsets.
+        """Brings all bars to Redis and the database, and then stores the Kafka offsets.
 
-        If Redis or the database is unavailable, returns False and stores no offsets.
+        Returns False if Redis or the database is unavailable.
         """
         if not self._unsaved_offsets and not self._open_bars.symbols_with_unsaved_close():
             return True
@@ -208,7 +196,7 @@ class Recorder:
         return True
 
     def _pause_or_resume(self) -> None:
-        """Pauses reading if an outage lets memory grow. Resumes reading after the outage."""
+        """Pauses reading while updates are pending or too many bars are new. Resumes reading afterwards."""
         must_pause = bool(self._pending) or self._open_bars.new_bars > 2 * MAX_NEW_BARS
         if must_pause == self._paused:
             return
@@ -219,10 +207,7 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Tries to save until a save succeeds, for at most `seconds` seconds.
-
-        Returns whether a save succeeded.
-        """
+        """Repeats the save until it succeeds, for at most `seconds` seconds. Returns whether it succeeded."""
         deadline = self._clock() + seconds
         pause = threading.Event()
         while not (saved := self._save()) and self._clock() < deadline:
@@ -230,18 +215,14 @@ class Recorder:
         return saved
 
     def _on_revoked(self, partitions: Collection[int]) -> None:
-        """Saves all bars and commits the offsets, before another member gets these partitions.
-
-        Then drops the bars of these partitions. If the save fails, the next member reads the records of unsaved bars
-        again.
-        """
+        """Saves all bars and commits the offsets, then drops the bars of partitions that other recorders will get."""
         if not self._save_within(REVOKED_SAVE_SECONDS):
             log.warning("partitions revoked with unsaved bars, their records will be read again", partitions=partitions)
         self._source.commit()
         self._on_lost(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Drops the bars and updates of partitions that another member records now."""
+        """Drops the bars and the pending updates of partitions that other recorders have now."""
         self._open_bars.drop_partitions(partitions)
         self._pending = [pending for pending in self._pending if pending.partition not in partitions]
         for partition in partitions:

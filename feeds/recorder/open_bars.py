@@ -1,13 +1,7 @@
 """Holds the open bars and decides which bars to fetch, write and save. Pure.
 
 Open bars are the bars in memory. "Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Fetch"
-means: copy bars from Redis or the database into memory.
-
-A restart loses no update: an offset is committed only when the bars of all earlier updates are written and saved.
-
-An update must be added to the stored bar of its period if there is one. Each series of bars has a time `newest_stored`.
-A bar that starts at this time or earlier may be stored without being in memory. The recorder fetches such a bar before
-it adds an update. A bar that starts later is in memory, or does not exist yet.
+means: copy stored bars into memory, before updates are added to these bars.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,14 +16,11 @@ from feeds.source_names import SIMULATED
 from feeds.wire import Update
 
 BarStarts = list[tuple[SymbolBars, list[int]]]
-"""Pairs: the bars of a symbol, and the starts of some of these bars.
-
-The starts (`Bar.start`) are in ascending order.
-"""
+"""A list of pairs: a SymbolBars, and the starts (`Bar.start`) of some of its bars in ascending order."""
 
 
 class BarsToFetch(NamedTuple):
-    """The stored bars that must be fetched into memory before certain updates are added to them."""
+    """The stored bars that must be fetched before updates are added to them."""
 
     seconds: BarStarts
     minutes: BarStarts
@@ -37,7 +28,10 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""How many missed spans of a symbol are kept between two saves. If there are more, the oldest spans become one span."""
+"""The greatest number of unsaved spans of one symbol. A span is a time in which trades were lost.
+
+If there are more spans, the oldest spans become one span.
+"""
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
@@ -45,8 +39,8 @@ NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 class OpenBars:
     """The open bars of all symbols of this process.
 
-    `by_symbol` holds the bars of each symbol from one source: the source of the symbol's last update. When the source
-    changes, the bars of the earlier source move to `_earlier` and stay there until they are saved.
+    `by_symbol` is a dict from symbol to the bars from the symbol's current source. `_earlier` holds the unsaved bars
+    from sources that symbols had before.
     """
 
     def __init__(self, market_days: SourceDays) -> None:
@@ -60,16 +54,15 @@ class OpenBars:
     def new_bars(self) -> int:
         """The number of new one-second bars plus the number of new one-minute bars.
 
-        One-second bars are new until the next write. One-minute bars are new until the next save.
+        One-second bars are new until the next write, one-minute bars until the next save.
         """
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns a dict from symbol to source: the symbols in `updates` whose bars must be loaded first.
+        """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
 
-        These are the symbols without bars in memory, and the symbols whose bars in memory come from another source.
-        `sources` is a dict from symbol to the source of its updates. A symbol that is missing in `sources` is
-        simulated.
+        `sources` is a dict from symbol to source; the default is `simulated`. Bars from another source do not count as
+        bars in memory.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -79,17 +72,14 @@ class OpenBars:
         return unknown
 
     def add_symbol(self, symbol_bars: SymbolBars) -> None:
-        """Adds the bars of a symbol. Bars of an earlier source of the symbol stay until they are saved."""
+        """Adds the bars of a symbol. Keeps the symbol's bars from an earlier source until the next save."""
         if (earlier := self.by_symbol.get(symbol_bars.symbol)) is not None:
             self._earlier.append(earlier)
         symbol_bars.market_days = self._market_days.of(symbol_bars.source)
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes and returns the unsaved bars of a symbol from the earlier source `source`.
-
-        Returns None if there are no such bars.
-        """
+        """Removes and returns the unsaved bars of a symbol from its earlier source `source`; None if there are none."""
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)
@@ -104,8 +94,8 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. `by_symbol` must contain
-        the symbol of each update.
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`. `by_symbol` must
+        contain the symbol of each update.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -122,10 +112,9 @@ class OpenBars:
         return BarsToFetch(_sort_starts(seconds), _sort_starts(minutes), _sort_starts(days))
 
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
-        """Adds an update to the bars of its second, its minute and its day.
+        """Adds an update to the bars of its second, its minute and its day. Returns whether a bar changed.
 
-        Skips the bar of a second below `oldest_second` and the bar of a minute below `oldest_minute`. A repeat changes
-        no bar; in this case, returns False.
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -151,24 +140,24 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol, and its minutes that are not in the database yet, oldest first."""
+        """Yields pairs: a symbol, and its minute bars that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol, and its days that are not in the database yet, oldest first."""
+        """Yields pairs: a symbol, and its day bars that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
     def note_missed(self, symbol: str, spans: Collection[Span]) -> None:
-        """Remembers spans of time in which trades of a symbol were lost, until they are saved."""
+        """Remembers spans of time in which trades of a symbol were lost, until the next save."""
         symbol_bars = self.by_symbol[symbol]
         symbol_bars.missed = unite([*symbol_bars.missed, *spans], MAX_UNSAVED_SPANS)
 
     def unsaved_spans(self) -> Iterator[tuple[int, tuple[Span, ...]]]:
-        """Yields pairs: the id of a symbol's tape, and its spans with lost trades that are not saved yet."""
+        """Yields pairs: a symbol's `tape_id`, and the symbol's unsaved spans of time with lost trades."""
         for symbol_bars in self._all:
             if symbol_bars.missed:
                 yield symbol_bars.tape_id, symbol_bars.missed
@@ -178,9 +167,9 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self._all if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
-        """Notes that no bar of these symbols is left to be written to Redis.
+        """Notes that all bars of these symbols are written to Redis.
 
-        Call this method after a write, with the result of `unwritten_symbols`.
+        Call this method after a write, with the symbols that `unwritten_symbols` returned before the write.
         """
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
@@ -190,9 +179,10 @@ class OpenBars:
         self._new_seconds = 0
 
     def mark_saved(self) -> None:
-        """Notes that nothing in memory is left to be saved to the database.
+        """Notes that everything in memory is saved to the database.
 
-        Drops the bars that Redis has too, and all bars of earlier sources.
+        Drops the bars from earlier sources, and the bars that Redis has too. Keeps the newest minute bar and the newest
+        day bar of each symbol.
         """
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():
@@ -203,10 +193,7 @@ class OpenBars:
         self._new_minutes = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
-        """Drops the bars of the symbols in these partitions.
-
-        Another member of the group owns these partitions now.
-        """
+        """Drops the bars of the symbols in these Kafka partitions."""
         for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
             del self.by_symbol[symbol]
         self._earlier = [symbol_bars for symbol_bars in self._earlier if symbol_bars.partition not in partitions]

@@ -1,21 +1,21 @@
-"""Describes earlier market days of a symbol, and finds the day whose last price is the previous close. Pure."""
+"""Finds the market day whose last price is the previous close of a symbol. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class PreviousDay(NamedTuple):
-    """A market day before the newest one, and its last price. `day` is an ordinal (`date.toordinal`)."""
+    """A market day and its last price, `close`. `day` is an ordinal (`date.toordinal`)."""
 
     day: int
     close: float
 
 
 class Past(NamedTuple):
-    """What the database knows about a symbol besides its recorded bars.
+    """A summary of the fetched and simulated bars that the database has for a symbol.
 
-    `days` holds the newest two days whose bars were fetched or simulated. `version` grows when such bars change.
-    `is_complete` is false while simulated bars are still to be made.
+    `days` holds the newest two days of these bars. `version` grows when these bars change. `is_complete` is false while
+    some simulated bars of the symbol are still missing.
     """
 
     is_complete: bool = True
@@ -29,11 +29,11 @@ NO_PAST = Past()
 def find_previous_day(recorded: PreviousDay | None, past: Past, newest: int) -> PreviousDay | None:
     """Returns the last market day before the day `newest`, or None if there is none.
 
-    `recorded` is the last recorded day before `newest`. `past` holds days that were fetched or simulated. If both have
-    the same day, the day in `past` is used: it is there only because the recorded day was incomplete.
+    `recorded` is the last recorded day before `newest`. If `past` has the same day, the day in `past` is returned.
     """
     found = recorded
     for day in past.days:
+        # A day is in `past` only if the recorded day is missing or incomplete.
         if day.day < newest and (found is None or day.day >= found.day):
             found = day
     return found

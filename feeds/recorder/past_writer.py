@@ -1,6 +1,6 @@
-"""Writes the simulated past of new symbols step by step.
+"""Writes simulated bars for the time before the first recorded price of a symbol.
 
-The recorder reads Kafka between two steps.
+The work is divided into steps. The recorder reads Kafka between two steps.
 """
 
 from collections.abc import Iterable
@@ -18,15 +18,15 @@ from feeds.sources.simulated import Instrument
 from feeds.sources.simulated_past import SimulatedPast
 
 SYMBOLS_PER_STEP = 5
-"""For how many symbols one step writes the newest minutes. Such a step takes about 0.1 s."""
+"""The number of symbols for which one step writes the minute bars of 24 hours. The step takes about 0.1 s."""
 
 RESTS_PER_STEP = 2
-"""For how many symbols one step writes the rest of the past. Such a step takes about 0.2 s."""
+"""The number of symbols for which one step writes all other simulated bars. The step takes about 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The parameters of all simulated pasts. `interval` is the number of seconds between two simulated updates."""
+    """The parameters of simulated bars. `interval` is the number of seconds between two simulated updates."""
 
     interval: float
     seed: str
@@ -35,9 +35,8 @@ class Simulation:
 class PastWriter:
     """Writes bars for the time before the first recorded price of each simulated symbol.
 
-    Each symbol first gets the minutes of the 24 hours before that price, because sparklines and the shorter charts need
-    them. After that, each symbol gets the rest of a week of minutes, and a year of days. If the work is interrupted, it
-    is done again from the beginning, with the same bars.
+    Each symbol first gets the minute bars of the 24 hours before that price. After that, each symbol gets the other
+    minute bars of a week, and the day bars of a year. A repeated step writes the same bars.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -46,7 +45,7 @@ class PastWriter:
         self._without_rest: list[SymbolBars] = []
 
     def add(self, symbols: Iterable[SymbolBars]) -> None:
-        """Remembers which of these symbols are simulated and lack bars from before their first recorded price."""
+        """Remembers which of these symbols are simulated and lack bars before their first recorded price."""
         self._without_minutes += [
             symbol_bars
             for symbol_bars in symbols
@@ -58,8 +57,9 @@ class PastWriter:
         return bool(self._without_minutes or self._without_rest)
 
     def step(self) -> list[SymbolBars]:
-        """Writes a part of the missing bars to the database. Returns the symbols that got their first minutes.
+        """Writes a part of the missing bars to the database.
 
+        Returns the symbols that got the minute bars of the 24 hours before their first recorded price.
         Raises BarArchiveUnavailable. The next call then repeats the step.
         """
         if self._without_minutes:
@@ -92,9 +92,9 @@ class PastWriter:
         symbol_bars.change_past(Past(True, symbol_bars.past.version + 1, newest_days))
 
     def _make_past(self, symbol_bars: SymbolBars) -> SimulatedPast | None:
-        """Returns an object that makes the bars from before a symbol's first recorded price.
+        """Returns a SimulatedPast, which makes the bars before a symbol's first recorded price.
 
-        Returns None if the ticker is not simulated, or if no price is known.
+        Returns None if the ticker is not simulated any more, or if no price of the symbol is recorded.
         """
         with translate_errors():
             instrument = _read_instrument(symbol_bars.symbol)
@@ -112,7 +112,7 @@ def _read_instrument(symbol: str) -> Instrument | None:
 
 
 def _find_first_minute(symbol_bars: SymbolBars) -> tuple[int, float] | None:
-    """Returns the number of the first recorded minute of a symbol, and the opening price of this minute.
+    """Returns the first recorded minute of a symbol, counted from 1970, and its opening price.
 
     Returns None if no minute of the symbol is recorded.
     """

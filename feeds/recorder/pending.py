@@ -1,4 +1,7 @@
-"""Divides updates that wait for their bars into groups. In a group, each symbol has one source. Pure."""
+"""Groups updates that can be added to bars together. Pure.
+
+In a group, all updates of a symbol come from the same source.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +11,9 @@ from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update that waits until its bars are loaded, with its source and its Kafka partition.
+    """An update that is not in bars yet, with its source and its Kafka partition.
 
-    `missed` are the spans of time with lost trades that the headers of the Kafka record list.
+    `missed` holds spans of time in which trades were lost. The headers of the Kafka record list these spans.
     """
 
     update: Update
@@ -20,17 +23,14 @@ class PendingUpdate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Consecutive updates in which each symbol has one source. `sources` is a dict from symbol to source."""
+    """Consecutive updates. All updates of a symbol come from one source: `sources` is a dict from symbol to source."""
 
     updates: Sequence[PendingUpdate]
     sources: dict[str, str]
 
 
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
-    """Returns the first updates of `pending`, up to the first update whose symbol has another source than before.
-
-    That update is not included.
-    """
+    """Returns the longest group at the beginning of `pending`."""
     sources: dict[str, str] = {}
     for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:

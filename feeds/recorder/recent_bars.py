@@ -1,9 +1,7 @@
 """Writes recent bars to Redis and reads them back.
 
-The recent bars of a symbol are its newest day and its two rings. A ring is a string with the bars of the last seconds
-or of the last minutes. Pages draw sparklines and short charts from recent bars. A ring needs no trimming, because each
-new bar overwrites the oldest bar. TTLs delete the bars of symbols that get no updates. This module knows neither Kafka
-nor the database. A write may be repeated. Redis may lose everything at any time; after that, the rings have fewer bars.
+The recent bars of a symbol are the bar of its newest day, its last one-second bars and its last minute bars. A symbol
+has one ring of seconds and one ring of minutes. A ring is a Redis string in which a new bar replaces the oldest bar.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,19 +20,17 @@ from feeds.recorder.symbol_bars import SECOND_US, BarSeries, SymbolBars
 from feeds.store.connection import Script, answering
 from feeds.store.keys import is_cluster, raise_first_error, read_many, symbol_prefix
 
+# During a call, Redis serves no other client.
 SYMBOLS_PER_CALL = 100
-"""How many symbols one call of the script writes.
+"""The greatest number of symbols whose bars one call of `write_bars.lua` writes.
 
-A call takes about 15 us for each symbol. During a call, Redis serves no other client.
+A call takes about 15 us for each symbol.
 """
 
 SECONDS_TTL = timedelta(minutes=15)
 MINUTES_TTL = timedelta(hours=25)
 DAY_TTL = timedelta(hours=168)
-"""The TTL of a newest day. The default TTL of a quote is the same.
-
-With this TTL, days and quotes survive a weekend without updates.
-"""
+"""The TTL of a symbol's newest day. The default TTL of a quote is the same."""
 
 WRITE_BARS = Path(__file__).with_name("write_bars.lua").read_text()
 
@@ -46,7 +42,7 @@ class RecentBars:
         self._client = client
         self._prefix = symbol_prefix(client)
         self._created: list[SymbolBars] = []
-        """Symbols that had no ring of minutes. `write` has not returned them yet, because a later call failed."""
+        """Symbols that had no ring of minutes in Redis. The next `write` that succeeds returns these symbols."""
         self._write_bars = Script(client, WRITE_BARS)
         seconds_ttl, minutes_ttl, day_ttl = (
             ttl // timedelta(milliseconds=1) for ttl in (SECONDS_TTL, MINUTES_TTL, DAY_TTL)
@@ -54,9 +50,9 @@ class RecentBars:
         self._sizes_and_ttls = [SECONDS.size, seconds_ttl, MINUTES.size, minutes_ttl, day_ttl]
 
     def write(self, symbols: Sequence[SymbolBars]) -> list[SymbolBars]:
-        """Writes the unwritten bars of these symbols. Raises StoreUnavailable.
+        """Writes the unwritten bars of these symbols. Returns the symbols that had no ring of minutes in Redis.
 
-        Returns the symbols that had no ring of minutes. Either these symbols are new, or Redis has lost their minutes.
+        Raises StoreUnavailable.
         """
         batches = list(self._split(symbols))
         replies = self._write_bars.call_each(map(self._make_call, batches))
@@ -69,10 +65,7 @@ class RecentBars:
         return created
 
     def _make_call(self, batch: Sequence[SymbolBars]) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments for one call of `write_bars.lua`.
-
-        The call writes the bars of these symbols to Redis.
-        """
+        """Returns the keys and the arguments for one call of `write_bars.lua`."""
         keys: list[str] = []
         arguments: list[Any] = [*self._sizes_and_ttls]
         for symbol_bars in batch:
@@ -83,9 +76,9 @@ class RecentBars:
         return keys, arguments
 
     def restore_minutes(self, symbol_bars: SymbolBars, bars: Sequence[Bar]) -> None:
-        """Writes minutes that Redis has lost. Raises StoreUnavailable.
+        """Writes minute bars that Redis has lost. `bars` are sorted, oldest first.
 
-        `bars` are sorted, oldest first. Bars that are too old for the ring are skipped.
+        Skips bars that are too old for the ring. Raises StoreUnavailable.
         """
         if not bars:
             return
@@ -98,10 +91,9 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from symbol to the newest second for which Redis has a bar of the symbol.
+        """Returns the second of each symbol's newest update in Redis, counted from 1970; -1 if Redis has no bars.
 
-        Seconds are counted from 1970; -1 stands for none. `sources` is a dict from symbol to source. If the bars in
-        Redis come from another source, deletes them and returns -1 for this symbol. Raises StoreUnavailable.
+        `sources` is a dict from symbol to source. Bars from another source are deleted. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])
@@ -123,9 +115,10 @@ class RecentBars:
                 pipe.execute()
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
-        """Reads bars of seconds from Redis into memory: the seconds that `wanted` lists for each symbol.
+        """Reads one-second bars from Redis into memory.
 
-        A second that Redis does not have becomes an empty bar. Raises StoreUnavailable.
+        `wanted` lists the seconds of each symbol. A bar that Redis does not have becomes an empty bar. Raises
+        StoreUnavailable.
         """
         pipe = self._client.pipeline(transaction=False)
         for symbol_bars, starts in wanted:
@@ -146,11 +139,9 @@ class RecentBars:
         return prefix + SECONDS.key(symbol), prefix + MINUTES.key(symbol), prefix + day_key(symbol)
 
     def _split(self, symbols: Sequence[SymbolBars]) -> Iterator[Sequence[SymbolBars]]:
-        """Divides symbols into groups. One call of the script `write_bars.lua` can write the bars of one group.
-
-        A group has at most SYMBOLS_PER_CALL symbols. In a cluster, all keys of a group have the same slot.
-        """
+        """Divides symbols into groups. One call of `write_bars.lua` writes the bars of one group."""
         groups = [symbols]
+        # In a cluster, all keys of a call must have the same slot.
         if is_cluster(self._client):
             by_prefix: dict[str, list[SymbolBars]] = {}
             for symbol_bars in symbols:
@@ -162,14 +153,14 @@ class RecentBars:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """Returns arguments of the script `write_bars.lua`: the bars of one ring that Redis does not have yet.
+    """Returns the arguments of `write_bars.lua` for the unwritten bars of one ring.
 
-    The first argument is the number of bars. An offset in the ring and the bytes follow for each bar. A bar is left out
-    if it is so old that a newer bar has its place in the ring.
+    The first argument is the number of bars. Two arguments follow for each bar: its offset in the ring and its bytes.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US
     for start in series.unwritten:
+        # A newer bar has the place of this bar in the ring.
         if start <= series.newest - ring.slots:
             continue
         bar, begin = series.bars[start], start * length

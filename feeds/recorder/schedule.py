@@ -1,19 +1,17 @@
 """Decides when the recorder writes, saves and purges bars. Pure.
 
-Bars are written to Redis, and saved to the database. A purge deletes old minutes from the database.
+"Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Purge" means: delete old minute bars from
+the database.
 """
 
 from collections.abc import Callable
 
 WRITE_EVERY_SECONDS = 1.0
-"""The shortest time between two writes of a symbol to Redis."""
+"""The shortest time between two writes to Redis."""
 
 SAVE_EVERY_SECONDS = 60.0
 SAVE_AFTER_SECONDS = 2.0
-"""How long after each full minute a save is due.
-
-At that time, most bars of the minute are complete and need only one save.
-"""
+"""How many seconds after each full minute a save is due. Most bars of the minute are complete then."""
 
 PURGE_EVERY_SECONDS = 3600.0
 
@@ -22,7 +20,7 @@ FOLLOW_EVERY_SECONDS = 2.0
 
 
 class Schedule:
-    """The times at which the next write, save and purge are due.
+    """Knows when the next write, save, purge and search for changes are due.
 
     `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
@@ -33,7 +31,7 @@ class Schedule:
         self._write_due = self._save_due = self._purge_due = self._follow_due = 0.0
 
     def start(self) -> None:
-        """Plans the first write, save and purge."""
+        """Plans the first write, save, purge and search for changes."""
         begin = self._clock()
         self._write_due = begin + WRITE_EVERY_SECONDS
         self._save_due = self._next_save()
@@ -70,7 +68,7 @@ class Schedule:
         self._save_due = self._next_save()
 
     def purged(self) -> None:
-        """Plans the next purge. Call this method when no old minute is left."""
+        """Plans the next purge. Call this method when no old minute bar is left in the database."""
         self._purge_due = self._clock() + PURGE_EVERY_SECONDS
 
     def _next_save(self) -> float:

@@ -17,12 +17,11 @@ MINUTE_US = 60 * SECOND_US
 
 
 class BarSeries:
-    """The open bars of one symbol and one length: seconds, minutes or days.
+    """The open bars of one symbol that have the same length: seconds, minutes or days.
 
     `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
-    bar that starts at `newest_stored` or earlier may be stored without being in memory. A later bar is in memory, or
-    does not exist yet. `unwritten` holds the starts of the bars that Redis does not have yet. `unsaved` holds the
-    starts of the bars that the database does not have yet.
+    bar that starts after `newest_stored` is never fetched. `unwritten` holds the starts of the bars that Redis does not
+    have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -38,10 +37,7 @@ class BarSeries:
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar at `start`. Returns the bar.
-
-        Returns None if the update is a repeat.
-        """
+        """Adds an update to the bar at `start`. Returns the bar, or None if the update is a repeat."""
         bar = self.bars.get(start)
         if bar is None:
             bar = self.bars[start] = Bar(start)
@@ -65,10 +61,9 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol from one source.
 
-    `market_days` is the calendar of the source. `is_outdated` says whether the ticker has another source by now.
-    `tape_id` is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or
-    -1 before the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans
-    that the database does not have yet.
+    `is_outdated` says whether the ticker has another source now. `tape_id` is the id of the symbol's row in the
+    database. `partition` is the Kafka partition of the last update, or -1 before the first update. `saved_close` is
+    the previous close that the database has. `missed` holds unsaved spans of time with lost trades.
     """
 
     __slots__ = (
@@ -102,8 +97,8 @@ class SymbolBars:
     ) -> None:
         """Initializes the bars from what Redis and the database contain.
 
-        `newest_second` and `newest_minute` are the starts of the newest stored bars; -1 stands for none. `newest_days`
-        holds at most two bars.
+        `newest_second` and `newest_minute` are the starts of the newest stored bars, or -1 if none is stored.
+        `newest_days` holds the newest day bars, at most two.
         """
         self.symbol = symbol
         self.tape_id = tape_id
@@ -127,13 +122,10 @@ class SymbolBars:
         return day.close if day else None
 
     def change_past(self, past: Past) -> None:
-        """Sets what is known about the time before the first recorded bar.
-
-        This may change the previous close. Redis keeps the previous close with the newest day, so the next write copies
-        that day again.
-        """
+        """Replaces the summary of the symbol's fetched and simulated bars."""
         self.past = past
         if self.newest_day is not None:
+            # Redis keeps the previous close, which may be another one now, with the newest day.
             self.days.unwritten.add(self.days.newest)
 
     @property
@@ -149,11 +141,7 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day bar at `start`. Returns False if the update is a repeat.
-
-        Also updates `previous_day`, the last recorded day before the newest one. It changes when a new day begins, and
-        when a late update belongs to an earlier day.
-        """
+        """Adds an update to the day bar at `start`, and updates `previous_day`. Returns whether the bar changed."""
         before = self.newest_day
         if (bar := self.days.add(start, update)) is None:
             return False

@@ -1,7 +1,7 @@
 """Defines the parts of a source: properties, an adapter, and requests over HTTP.
 
-Pure: adapters do no I/O. They turn the messages of a source into events, and say which messages to send. The package
-`feeds.feeder` owns sockets, clocks and retries. `docs/sources.md` explains how to write an adapter.
+Pure: adapters do no I/O. An adapter turns the messages of a source into events, and says which messages to send.
+`docs/sources.md` explains how to write an adapter.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,9 +16,8 @@ from feeds.sources.events import Bar, Event, Trade
 class BadMessage(Exception):
     """A message of a source does not have the documented shape.
 
-    The text says what is wrong and contains no part of the message. `events` are the events of the valid parts of the
-    message. A feeder handles these events. Therefore one malformed trade does not affect the other trades of the
-    message.
+    The text of the error says what is wrong, and contains no part of the message. `events` are the events of the valid
+    parts of the message.
     """
 
     def __init__(self, reason: str, events: Sequence[Event] = ()) -> None:
@@ -34,24 +33,18 @@ class Market(Enum):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """The key and the secret of an account at a source.
-
-    Key and secret are empty if the source needs no credentials.
-    """
+    """The key and the secret of an account at a source. Both are empty if the source needs no credentials."""
 
     key: str = ""
     secret: str = ""
 
     def __repr__(self) -> str:
-        """Returns a text for logs that says whether key and secret are set, but does not contain them."""
+        """Returns a text for logs that contains neither the key nor the secret."""
         return f"Credentials(key={'set' if self.key else 'empty'}, secret={'set' if self.secret else 'empty'})"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A GET request to the source's HTTP service: path, query parameters and headers.
-
-    A Request contains no credentials. `Source.make_headers` returns the headers with the credentials.
-    """
+    """A GET request to a source's HTTP service, without the credentials."""
 
     path: str
     parameters: Mapping[str, str] = {}
@@ -59,10 +52,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Adapter(Protocol):
-    """The protocol state of one connection to a source.
+    """Speaks the protocol of a source on one connection. Each connection gets a new adapter.
 
-    Each connection gets a new adapter. Therefore acknowledgements of an old connection do not count for a new
-    connection.
+    A native symbol is the name that the source gives an instrument.
     """
 
     def open(self) -> Sequence[str]:
@@ -70,17 +62,17 @@ class Adapter(Protocol):
         ...
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns the messages that subscribe to native symbols. Each message keeps the source's limits."""
+        """Returns the messages that subscribe to native symbols. No message is larger than the source allows."""
         ...
 
     def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns the messages that end subscriptions."""
+        """Returns the messages that end the subscriptions to native symbols."""
         ...
 
     def receive(self, message: str | bytes) -> Sequence[Event]:
         """Returns the events of one message. Raises BadMessage.
 
-        Ignores messages of unknown types: the result is then one Heartbeat.
+        A message of an unknown type gives one Heartbeat.
         """
         ...
 
@@ -96,34 +88,36 @@ class History(Protocol):
     """
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two known trades.
+        """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if the source offers no trades.
+        Returns None if `after` is None, if no trade is missing, or if the source offers no trades.
         """
         ...
 
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request or None.
+        """Returns a pair: the missed trades in a response, and the next request.
 
-        Leaves out the trades `after` and `until`, which are known. The caller drops other trades that it knows.
+        The next request is None after the last response. The trades may include trades that the caller knows already,
+        but not `after` and `until`.
         """
         ...
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:
-        """Returns the first request for bars.
+        """Returns the first request for the bars from `start` to `end`.
 
-        `interval` is 60 or 86,400 s. `start` and `end` are in unix microseconds.
+        `interval` is the length of a bar: 60 or 86,400 seconds. `start` and `end` are in unix microseconds.
         """
         ...
 
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars in a response, and the next request or None.
+        """Returns a pair: the finished bars in a response, and the next request.
 
-        Returns only bars that start at `start` or later, and end at `end` or earlier.
+        The next request is None after the last response. The bars start at `start` or later, and end at `end` or
+        earlier.
         """
         ...
 
@@ -144,19 +138,18 @@ def no_headers(_credentials: Credentials) -> Mapping[str, str]:
 class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
-    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
-    `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol, or returns
-    None if the result is not a valid symbol.
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` makes an adapter with the
+    credentials. `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol,
+    or returns None if the result is not a valid symbol.
 
-    `url` and `rest_url` are the addresses that the vendor documents; settings can replace these addresses.
-    `silent_seconds` is the longest time without any message before the connection counts as dead. `send_interval` is
-    the least number of seconds between two messages to the source. `max_age` is the age, in seconds, at which a
-    connection is replaced, because the source soon cuts the connection. `max_age` is None if the source cuts no
-    connection. `rest_interval` is the least number of seconds between two HTTP requests. `make_headers` returns the
-    headers with the credentials for each HTTP request.
+    `url` and `rest_url` are the addresses that the vendor documents. A connection without any message for
+    `silent_seconds` counts as dead. `send_interval` is the least number of seconds between two messages to the source.
+    `rest_interval` is the least number of seconds between two HTTP requests. `max_age` is the age, in seconds, at which
+    a connection is replaced; None means never.
 
-    `is_sequential` says whether `Trade.sequence` shows missed trades. `may_redistribute` says whether the vendor's
-    terms allow a public page; `terms` names the reason in a few words.
+    `make_headers` returns the headers with the credentials for each HTTP request. `is_sequential` says whether gaps in
+    `Trade.sequence` show missed trades. `may_redistribute` says whether the vendor's terms allow a public page. `terms`
+    says in a few words what these terms allow or forbid.
     """
 
     name: str

@@ -1,9 +1,7 @@
 """Speaks the WebSocket protocol of Alpaca's market data.
 
-Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
-
-Corrections and cancellations of trades make no events. Published prices, counts and volumes are not corrected.
-Withdrawn trades are left out only when trades are fetched over HTTP.
+Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol. Corrections and
+cancellations of trades are ignored.
 """
 
 from collections import deque
@@ -34,19 +32,16 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from status code to state. Shares on tapes A and B have digits as codes, shares on tape C have letters."""
+"""A dict from status code to state. Nasdaq's shares (tape C) have letters as codes. Other shares have digits."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
-"""The codes of errors that concern the oldest unanswered request, if there is one.
-
-The codes stand for invalid syntax, too many symbols, and a channel that the plan or the feed does not have.
-"""
+"""The codes of errors that refuse the oldest unanswered request. Examples are invalid syntax and too many symbols."""
 
 ALREADY_AUTHENTICATED = 403
-"""The code of an error that needs no action, because the connection works."""
+"""The code of an error that is ignored: the connection is authenticated already."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""How many seconds to wait after the error 406. For this long, Alpaca still counts a connection that was lost."""
+"""How many seconds to wait if Alpaca allows no further connection. Alpaca counts a lost connection for this long."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -64,7 +59,8 @@ TERMS = "Alpaca's terms forbid showing its prices to the public"
 class Feed(msgspec.Struct, frozen=True):
     """One of Alpaca's streams.
 
-    `liveness` is the symbol whose minute bars show that the stream is alive. The feed has no heartbeat of its own.
+    `path` is the path of the stream's URL. `liveness` is a symbol whose minute bars show that the stream is alive.
+    `has_statuses` says whether the stream tells when the trading of a symbol is halted.
     """
 
     title: str
@@ -140,15 +136,16 @@ _CONTROL = msgspec.json.Decoder(_Control)
 
 
 class AlpacaAdapter:
-    """The state of one connection to Alpaca.
+    """Speaks Alpaca's protocol on one connection.
 
-    `_requests` is a queue of the unanswered requests, because answers come in order and do not name their requests. An
-    item of the queue holds the symbols to report when the answer comes, or an empty tuple.
+    `_requests` is a queue with an item for each unanswered request, oldest first. An item holds the symbols whose
+    prices were requested. An item is empty if the request was not for prices.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
         self._credentials = credentials
         self._feed = feed
+        # Alpaca answers requests in order.
         self._requests: deque[tuple[str, ...]] = deque()
         self._wanted: set[str] = set()
         self._acknowledged: set[str] = set()
@@ -184,12 +181,10 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns a request for trades and quotes and, if the feed has statuses, a second request for statuses.
-
-        If only the second request fails, prices still come.
-        """
+        """Returns a request for prices. If the feed has statuses, also returns a request for statuses."""
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
+            # If only this request fails, prices still come.
             requests.append(self._request("subscribe", {"statuses": natives}))
         return requests
 
@@ -225,18 +220,17 @@ class AlpacaAdapter:
             self._replies.append(msgspec.json.encode({"action": "auth", "key": key, "secret": secret}).decode())
         if said != "authenticated":
             return ()
+        # Alpaca sends no heartbeats.
         self._replies.append(self._request("subscribe", {"bars": (self._feed.liveness,)}))
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Reads Alpaca's list of all subscriptions. Returns an event with the symbols that were not listed before.
-
-        A symbol that is missing in the list is no error: Alpaca may list it later.
-        """
+        """Reads Alpaca's list of all subscriptions. Returns an event with the symbols that were not listed before."""
         if self._requests:
             self._requests.popleft()
         listed = dict.fromkeys(decode(_CONTROL, part).trades or ())
         added = tuple(native for native in listed if native in self._wanted and native not in self._acknowledged)
+        # A symbol that is missing in the list is no error: Alpaca may list it later.
         self._acknowledged = self._wanted.intersection(listed)
         return [Subscribed(added)] if added else ()
 
@@ -252,8 +246,8 @@ class AlpacaAdapter:
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
         """Handles an error that Alpaca sent for a subscription request.
 
-        If the request had several symbols, requests each half again. If it had one symbol, returns an event that the
-        symbol is refused. In this way only the bad symbols are refused in the end.
+        If the request had several symbols, requests each half of the symbols again. If the request had one symbol,
+        returns a SymbolRefused event.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:
@@ -271,12 +265,12 @@ class AlpacaAdapter:
 
 
 def to_symbol(native: str) -> str | None:
-    """Returns the native symbol if it is a valid symbol of ours, otherwise None."""
+    """Returns `native`, or None if `native` is not a valid symbol of ours."""
     return native if is_symbol(native) else None
 
 
 def alpaca_source(feed: str = "iex") -> Source:
-    """Returns Alpaca with one of its feeds: iex, sip, delayed_sip, crypto, test. Raises UnknownSource."""
+    """Returns the source Alpaca with the feed `feed`. Raises UnknownSource if FEEDS does not have this feed."""
     if feed not in FEEDS:
         raise UnknownSource(f"Alpaca has no feed “{feed[:20]}”. Set ALPACA_FEED to one of: {', '.join(FEEDS)}.")
     properties = FEEDS[feed]

@@ -1,9 +1,7 @@
 """Speaks the WebSocket protocol of Binance spot.
 
 Pure: no I/O. https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams describes the protocol.
-
-Binance acknowledges unknown symbols too. Therefore only the list of `BinanceHistory.instruments` tells which symbols
-exist.
+Binance also acknowledges symbols that do not exist. `BinanceHistory` reads the list of existing symbols.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -34,13 +32,10 @@ A connection has at most 1,024 streams. Each symbol needs two streams, and LIVEN
 """
 
 CHUNK = 50
-"""The greatest number of symbols in one request.
-
-Longer requests reach 4 KiB, which is the limit of some servers.
-"""
+"""The greatest number of symbols in one request. Longer requests reach 4 KiB, which is the limit of some servers."""
 
 LIVENESS_STREAM = "btcusdt@miniTicker"
-"""A stream that sends a message every second. Binance has no heartbeat of its own in JSON."""
+"""A stream with a message every second, which shows that the connection is alive."""
 
 QUOTE_ASSETS = (
     *("FDUSD", "USDT", "USDC", "TUSD", "USD1", "EURI", "DOGE", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "PLN"),
@@ -57,7 +52,10 @@ class _Error(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """A message of one of three kinds: `stream` with `data`, an answer with `id`, or the event `serverShutdown`."""
+    """Any message of Binance.
+
+    A message with prices has `stream` and `data`. An answer to a request has `id`. A notice has `event`.
+    """
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -93,10 +91,11 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 
 
 class BinanceAdapter:
-    """The state of one connection to `/stream`, where each message names its stream.
+    """Speaks Binance's protocol on one connection.
 
-    `_answers` is a dict from the id of an unanswered request to the event that `receive` returns for its answer.
-    `_refused` holds symbols that this adapter cannot request; the next call of `receive` reports them.
+    `_answers` has an item for each unanswered request. A key is the id of the request. A value is the event that
+    `receive` returns if the request succeeds. `_refused` holds the symbols that the next call of `receive` reports as
+    refused.
     """
 
     def __init__(self, _credentials: Credentials) -> None:
@@ -110,9 +109,9 @@ class BinanceAdapter:
         return [self._request("SUBSCRIBE", [LIVENESS_STREAM], Ready())]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns requests of at most 50 symbols each.
+        """Returns requests of at most CHUNK symbols each.
 
-        Symbols that cannot be requested are refused by the next call of `receive`.
+        The next call of `receive` reports the symbols that cannot be requested.
         """
         accepted = [native for native in natives if self._accepts(native)]
         return [self._request("SUBSCRIBE", _streams(chunk), Subscribed(chunk)) for chunk in chunks(accepted, CHUNK)]
@@ -192,10 +191,7 @@ def _read_trade(data: msgspec.Raw) -> Trade:
 
 
 def _read_best_prices(data: msgspec.Raw) -> BestPrices | None:
-    """Returns the best prices, or None if one side has no orders.
-
-    The best prices have no time, because this stream sends no time.
-    """
+    """Returns the best prices without a time, or None if one side has no orders."""
     row = decode(_BOOK_TICKER, data)
     bid, ask = read_number(row.bid), read_number(row.ask)  # 0 if there are no orders
     return BestPrices(row.symbol, bid, ask) if bid and ask else None

@@ -1,14 +1,7 @@
-"""Adapts Coinbase Exchange: its WebSocket feed, without a key.
+"""Speaks the WebSocket protocol of Coinbase Exchange, without a key.
 
-Pure. The product `BTC-USD` is our symbol `BTC/USD`. The trade ids of a product grow by one, so they also serve as
-sequence numbers.
-
-The adapter first subscribes to the channel `status`, for two reasons. The acknowledgement shows that the feed accepts
-subscriptions. And Coinbase cuts a connection that has no subscription after 5 s.
-
-The adapter subscribes to products in chunks. Coinbase refuses a whole chunk if one product is unknown. If the error
-names the product, the adapter sends the chunk again without it. Otherwise the adapter sends the two halves of the
-chunk.
+Pure. The product `BTC-USD` is our symbol `BTC/USD`. The trade ids of a product grow by one, so the ids also serve as
+sequence numbers. If Coinbase refuses a request for several products, the adapter sends smaller requests.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -43,10 +36,7 @@ from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 
 CHUNK = 50
-"""The number of products per message.
-
-A message has about 2.5 KiB, because each channel repeats the names of the products.
-"""
+"""The greatest number of products in one request. Such a request has about 2.5 KiB."""
 
 CHANNELS = ("matches", "ticker", "heartbeat")
 WAIT_AFTER_ERROR = 30.0
@@ -120,16 +110,13 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 class CoinbaseAdapter:
-    """The protocol state of one connection to Coinbase."""
+    """Speaks Coinbase's protocol on one connection."""
 
     def __init__(self) -> None:
         self._routes = Routes()
         self._is_ready = False
         self._waiting: list[tuple[str, ...]] = []
-        """The chunks that are not acknowledged, in the order of sending.
-
-        Coinbase answers in this order.
-        """
+        """The products of each request that Coinbase has not acknowledged yet, in the order of sending."""
         self._replies: list[str] = []
         self._readers: dict[type, Callable[[Any], list[Event]]] = {
             _Match: self._read_match,
@@ -142,6 +129,7 @@ class CoinbaseAdapter:
         }
 
     def open(self) -> Sequence[str]:
+        # Coinbase cuts a connection that has no subscription after 5 s.
         return [_encode({"type": "subscribe", "channels": [{"name": "status"}]})]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
@@ -169,7 +157,7 @@ class CoinbaseAdapter:
         return _request("subscribe", chunk)
 
     def _keep_waiting(self, is_kept: Callable[[str], bool]) -> None:
-        """Keeps only some symbols in the unacknowledged chunks: those for which `is_kept` returns True."""
+        """Removes from `_waiting` the products for which `is_kept` returns False."""
         kept = (tuple(filter(is_kept, chunk)) for chunk in self._waiting)
         self._waiting = [chunk for chunk in kept if chunk]
 
@@ -194,13 +182,14 @@ class CoinbaseAdapter:
         return [BestPrices(ticker.product_id, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_beat(self, beat: _Beat) -> list[Event]:
-        """Reads a heartbeat. Ignores a last trade id of 0, because Coinbase once sent 0 for months."""
+        """Reads a heartbeat. Ignores a last trade id of 0."""
+        # Coinbase once sent 0 for months.
         if not beat.last_trade_id or not self._routes.is_acknowledged(beat.product_id):
             return []
         return [Heartbeat(), LatestSequence(beat.product_id, beat.last_trade_id)]
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
-        """Reads an acknowledgement, which lists all current subscriptions. Returns the events that result from it."""
+        """Reads Coinbase's list of all subscriptions. Returns events for the products that were not listed before."""
         events: list[Event] = [] if self._is_ready else [Ready()]
         self._is_ready = True
         natives = {
@@ -233,7 +222,10 @@ class CoinbaseAdapter:
         return [SymbolRefused(native, reason) for native in sorted(named)]
 
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
-        """Sends the two halves of a refused chunk of symbols again. Reports the refusal if there is only one symbol."""
+        """Requests the two halves of a refused chunk again.
+
+        If the chunk has only one product, returns a SymbolRefused event.
+        """
         if len(chunk) == 1:
             self._waiting.remove(chunk)
             return [SymbolRefused(chunk[0], reason or "no reason")]
@@ -261,7 +253,7 @@ def to_native(symbol: str) -> str:
 
 
 def to_symbol(native: str) -> str | None:
-    """Returns the symbol of a product: `BTC/USD` for `BTC-USD`."""
+    """Returns the symbol of a product: `BTC/USD` for `BTC-USD`. Returns None if the symbol is not valid."""
     symbol = native.replace("-", "/")
     return symbol if native.count("-") == 1 and "/" not in native and is_symbol(symbol) else None
 

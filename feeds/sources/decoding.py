@@ -1,7 +1,7 @@
 """Decodes messages, times, prices and error texts of sources, and refuses what is malformed.
 
-Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message, except in the subclass
-ReportedError, which quotes the source's error text.
+Pure: no I/O. The functions raise BadMessage, whose text contains no part of the message. Only the subclass
+ReportedError quotes an error text of the source.
 """
 
 import re
@@ -27,13 +27,10 @@ SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_NUMBER)]
 UnixSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP // 1_000_000, lt=MAX_NUMBER // 1_000_000)]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""The length limit of a WebSocket message.
-
-The longest messages list all instruments of a source and have about 1 MiB.
-"""
+"""The greatest accepted length of a WebSocket message. The longest messages have about 1 MiB."""
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The length limit of a response over HTTP. Lists of all instruments have several MiB."""
+"""The greatest accepted length of an HTTP response. Lists of all instruments have several MiB."""
 
 MAX_NUMBER_LENGTH = 40
 MAX_REASON_LENGTH = 200
@@ -52,7 +49,7 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 class ReportedError(BadMessage):
     """A source answered a request with an error.
 
-    The text is the source's own error text, made printable and short.
+    This exception quotes the source's error text, made printable and short.
     """
 
     def __init__(self, reason: str) -> None:
@@ -60,7 +57,10 @@ class ReportedError(BadMessage):
 
 
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
-    """Decodes a message into the decoder's type. `limit` is the greatest length in bytes, or in characters of a str."""
+    """Decodes a message into the decoder's type. Raises BadMessage.
+
+    `limit` is the greatest length of the message: in bytes, or in characters for a str.
+    """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
     try:
@@ -72,7 +72,10 @@ def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: in
 def decode_parts(
     decoder: msgspec.json.Decoder[Shape], parts: bytes, read: Callable[[Shape], Sequence[Event]]
 ) -> list[Event]:
-    """Returns the events of all parts of a JSON array. Raises BadMessage with the events of the valid parts."""
+    """Returns the events that `read` makes from the parts of a JSON array.
+
+    If parts are malformed, raises BadMessage with the events of the valid parts.
+    """
     events: list[Event] = []
     errors: list[BadMessage] = []
     for part in decode(_arrays, parts):
@@ -86,14 +89,14 @@ def decode_parts(
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
-    """Decodes the body of an HTTP response into the decoder's type."""
+    """Decodes the body of an HTTP response into the decoder's type. Raises BadMessage."""
     return decode(decoder, body, MAX_BODY_BYTES)
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Raises BadMessage.
 
-    Cuts off digits after the microseconds.
+    Returns unix microseconds. Further digits are cut off.
     """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
@@ -107,9 +110,10 @@ def read_time(text: str) -> int:
     return check_timestamp(start + int(second) * 1_000_000 + micros + (offset if sign == "-" else -offset))
 
 
+# Cached, because most trades share a few minutes.
 @lru_cache(maxsize=256)
 def _minute_start(text: str) -> int:
-    """Returns the start of a minute in unix microseconds. Cached, because most trades share a few minutes."""
+    """Returns the start of a minute, such as `2026-11-22T14:30`, in unix microseconds."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
     except ValueError as error:
@@ -118,24 +122,25 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, in unix microseconds, if it is in the accepted range.
-
-    Raises BadMessage if the time is before 2001, or too large a number for Redis and clients to handle exactly.
-    """
+    """Returns `timestamp`, in unix microseconds. Raises BadMessage if it is before 2001 or not below MAX_NUMBER."""
+    # Redis and clients cannot hold larger numbers exactly.
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
     return timestamp
 
 
 def read_seconds(value: Decimal) -> int:
-    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds."""
+    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds. Raises BadMessage."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))
 
 
 def read_number(value: Number) -> float:
-    """Returns a finite number of at least zero from a JSON number or a decimal text."""
+    """Returns the value of a JSON number or a decimal text.
+
+    Raises BadMessage if the value is negative, not finite or not a decimal text.
+    """
     if isinstance(value, str):
         if len(value) > MAX_NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
             raise BadMessage("a number is not a decimal text")
@@ -146,7 +151,7 @@ def read_number(value: Number) -> float:
 
 
 def read_price(value: Number) -> float:
-    """Returns a price: a finite number above zero."""
+    """Returns the value of a price. Raises BadMessage if the price is not a finite number above zero."""
     price = read_number(value)
     if price == 0:
         raise BadMessage("a price is zero")
@@ -154,26 +159,26 @@ def read_price(value: Number) -> float:
 
 
 def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: Number, count: int | None) -> Bar:
-    """Returns a bar. `start` is in unix seconds; the prices are open, high, low and close."""
+    """Returns a bar. `start` is in unix seconds; `prices` are open, high, low and close. Raises BadMessage."""
     first, high, low, close = map(read_price, prices)
     return Bar(start * 1_000_000, first, high, low, close, read_number(volume), count)
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade, or None if the trade has none.
+    """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    A trade that was read back from Kafka has only its id, which is then used as the number. Call this function only for
-    a source whose trade ids are sequence numbers.
+    The number is `trade.sequence`, or the trade's id if `trade.sequence` is None. Returns None if neither is a number.
     """
+    # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)
     return trade.sequence
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the range of the sequence numbers between two trades, without the numbers of these trades.
+    """Returns the range of the sequence numbers between the trades `after` and `until`.
 
-    The range is empty if one of the trades has no sequence number.
+    The range is empty if `after` is None, or if one of the trades has no sequence number.
     """
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)

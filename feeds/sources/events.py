@@ -1,4 +1,4 @@
-"""Defines what an adapter reports about its source: trades, acknowledgements, states and failures.
+"""Defines the events that an adapter reports: trades, acknowledgements, states and failures.
 
 Pure. A native symbol is the name that the source gives an instrument, such as `BTC-USD` for `BTC/USD`.
 """
@@ -19,10 +19,7 @@ class SourceState(Enum):
 
 
 class SymbolState(Enum):
-    """The state of one symbol at its source.
-
-    No adapter reports QUIET. Only the display uses QUIET, for a symbol that is traded rarely.
-    """
+    """The state of one symbol at its source."""
 
     TRADING = "trading"
     CLOSED = "closed"
@@ -34,10 +31,9 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     """One trade at the source.
 
     `price` is in the instrument's currency, `size` in units of the instrument. `timestamp` is the time of the trade at
-    the exchange, in unix microseconds. `id` identifies the trade among the trades of the symbol. `sequence` grows by
-    one with each trade of the symbol. `sequence` is None if the source has no such number. `past` is true for a trade
-    from a snapshot or from an HTTP response. `sets_price` is false for a trade that must not become the last price,
-    such as an odd lot.
+    the exchange, in unix microseconds. `id` is unique among the trades of the symbol. `sequence` grows by one with each
+    trade of the symbol, or is None. `past` is true for a trade from a snapshot or from an HTTP response. `sets_price`
+    is false for a trade that must not become the last price, such as an odd lot.
     """
 
     native: str
@@ -73,7 +69,7 @@ class Subscribed(msgspec.Struct, frozen=True, gc=False):
 
 
 class SymbolRefused(msgspec.Struct, frozen=True, gc=False):
-    """The source refused a subscription. `reason` is the text of the source, made printable and short."""
+    """A subscription was refused. `reason` says why, as a short printable text."""
 
     native: str
     reason: str
@@ -84,10 +80,7 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 
 
 class LatestSequence(msgspec.Struct, frozen=True, gc=False):
-    """The source names the sequence number of a symbol's newest trade.
-
-    If no trade with this number or a higher one was received, trades were missed.
-    """
+    """The source names the sequence number of a symbol's newest trade."""
 
     native: str
     sequence: int
@@ -108,7 +101,7 @@ class SymbolStatus(msgspec.Struct, frozen=True, gc=False):
 
 
 class GoingAway(msgspec.Struct, frozen=True, gc=False):
-    """The source will close the connection soon: open a new connection now."""
+    """The source will close the connection soon, so a new connection is needed now."""
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):
@@ -139,7 +132,7 @@ Event = (
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """A closed bar of the source's own history.
+    """A finished bar from the source's history.
 
     `start` is the first moment of the bar in unix microseconds. `volume` is in units of the instrument. `count` is the
     number of trades, or None if the source does not send this number.

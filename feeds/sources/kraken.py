@@ -1,11 +1,12 @@
-"""Adapts Kraken: version 2 of its WebSocket protocol, without a key.
+"""Speaks version 2 of Kraken's WebSocket protocol, without a key.
 
-Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one. Therefore the ids also serve as
-sequences.
+Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one, so they are also sequence numbers. The
+adapter reads four channels:
 
-The first message is the state of the trading engine; this message needs no request. Heartbeats begin with the first
-subscription. The channel `instrument` tells the states of all pairs. The channel `ticker` tells the best prices
-whenever they change.
+- `trade`: the trades;
+- `ticker`: the best prices;
+- `instrument`: the states of all pairs;
+- `status`: the state of Kraken's trading engine. Kraken sends this channel without a request.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -40,19 +41,13 @@ from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 
 CHUNK = 50
-"""The number of symbols per message.
-
-Kraken documents no limit. A message with 50 symbols is far shorter than any usual limit.
-"""
+"""The greatest number of symbols in one message. Kraken documents no limit."""
 
 WAIT_AFTER_ERROR = 30.0
 """How many seconds to wait after an error, for example after too many messages."""
 
 TRADE_REQUEST, TICKER_REQUEST, INSTRUMENT_REQUEST = 1, 2, 3
-"""The numbers of requests, which Kraken repeats in its answers.
-
-A refusal names no channel. The number tells the channel.
-"""
+"""The numbers of requests, one for each channel. A refusal repeats the number and does not name the channel."""
 
 SYSTEM_STATES = {
     "online": SourceState.CONNECTED,
@@ -130,7 +125,7 @@ _pairs = msgspec.json.Decoder(_Pair)
 
 
 class KrakenAdapter:
-    """The protocol state of one connection to Kraken."""
+    """Speaks Kraken's protocol on one connection."""
 
     def __init__(self) -> None:
         self._routes = Routes()
@@ -224,9 +219,9 @@ class KrakenAdapter:
 def _requests(
     method: str, natives: Collection[str], trade: dict[str, object], ticker: dict[str, object]
 ) -> Sequence[str]:
-    """Returns the messages that subscribe or unsubscribe symbols, in chunks, on the channels `trade` and `ticker`.
+    """Returns the messages that subscribe or unsubscribe symbols on the channels `trade` and `ticker`.
 
-    `method` is `subscribe` or `unsubscribe`. The arguments `trade` and `ticker` are further options of these channels.
+    `method` is `subscribe` or `unsubscribe`. The dicts `trade` and `ticker` hold further options of the channel.
     """
     parts = [list(chunk) for chunk in chunks(natives, CHUNK)]
     trades = [_request(method, TRADE_REQUEST, {"channel": "trade", "symbol": part, **trade}) for part in parts]

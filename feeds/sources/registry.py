@@ -13,13 +13,13 @@ from feeds.sources.coinbase import COINBASE
 from feeds.sources.kraken import KRAKEN
 
 SOURCES: Mapping[str, Source] = {source.name: source for source in (KRAKEN, COINBASE, BINANCE, alpaca_source())}
-"""A dict from name to source. Alpaca has its default feed."""
+"""A dict from name to source. The source Alpaca has its default feed."""
 
 SOURCE_NAMES = tuple(SOURCES)
 
 
 def find_source(name: str, alpaca_feed: str = "iex") -> Source:
-    """Returns a source. Raises UnknownSource for an unknown name or an unknown feed of Alpaca."""
+    """Returns the source `name`. Raises UnknownSource for an unknown name or an unknown feed of Alpaca."""
     if name == "alpaca":
         return alpaca_source(alpaca_feed)
     if name not in SOURCES:

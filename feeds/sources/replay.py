@@ -5,8 +5,8 @@ Pure: the lines are an argument. A file has a header with columns in any order, 
     symbol,time,price,size                   one trade per line; size is optional
     date,open,high,low,close,volume          one bar per line, of a day or less; a column symbol is optional
 
-A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a number tells the unit. A time
-without an offset from UTC is in UTC. All times of a file have the same form.
+A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a unix time tells its unit. An ISO
+8601 time without an offset is in UTC. All times of a file have the same form.
 """
 
 import csv
@@ -34,16 +34,14 @@ BAR_TIMES = ("date", "timestamp", "time")
 """The possible names of the column with the start of a bar. The preferred name comes first."""
 
 NO_PRICE = frozenset({"", "null", "n/d", "nan"})
-"""The texts, in lower case, that exports write as the price of a day without trades."""
+"""The texts, in lower case, that stand for the price of a day without trades."""
 
 UNITS = {
     "unix seconds": (10**9, 10**11, 1_000_000),
     "unix milliseconds": (10**12, 10**14, 1000),
     "unix microseconds": (10**15, 10**17, 1),
 }
-"""For each unit: the range of valid numbers, and the length of the unit in microseconds.
-
-The ranges begin in 2001.
+"""A dict from unit to (least number, limit, length of the unit in microseconds). The least numbers are times in 2001.
 """
 
 ISO = "ISO 8601"
@@ -62,23 +60,20 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A file of past trades, oldest first.
-
-    `time_form` names the form of the file's times, for the log.
-    """
+    """The trades of a file. `time_form` is the form of the file's times: `ISO 8601` or a key of UNITS."""
 
     trades: Sequence[ReplayTrade]
     time_form: str
 
     @property
     def title(self) -> str:
-        """The text that pages show instead of the name of a source."""
+        """The text that pages show instead of the name of a source, such as `Replay of 2026-11-22`."""
         first = _EPOCH + timedelta(microseconds=self.trades[0].time)
         return f"Replay of {first:%Y-%m-%d}"
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One line of a file: a dict from column to text, and the symbol and the time of the line."""
+    """One line of a file. `line` is the number of the line. `cells` is a dict from column to text."""
 
     line: int
     cells: Mapping[str, str]
@@ -87,7 +82,7 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _TimeReader:
-    """Reads the times of a file. Refuses a time that has another form than the first time."""
+    """Reads the times of a file. Raises BadReplay if a time has another form than the first time."""
 
     def __init__(self) -> None:
         self.form = ""
@@ -101,7 +96,7 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file, oldest first. Raises BadReplay, which names the line."""
+    """Returns the trades of a file. The arguments are those of `read_replay_file`. Raises BadReplay."""
     return list(read_replay_file(lines, symbol).trades)
 
 
@@ -121,9 +116,9 @@ def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
 
 
 def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
-    """Returns the trades at a time and later. Raises BadReplay if there are no such trades.
+    """Returns the trades from the time `text` on. Raises BadReplay if there are no such trades.
 
-    `text` is the time, in one of the forms of a file.
+    `text` is a time in ISO 8601 or a unix time.
     """
     start, _form = read_time(text)
     left = [trade for trade in trades if trade.time >= start]
@@ -133,9 +128,9 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Reads how many seconds of the file pass in one second.
+    """Returns the speed of a replay: how many seconds of the file pass in one second.
 
-    Returns infinity for `max`. Raises BadReplay.
+    The text `max` gives infinity. Raises BadReplay if the text is no valid speed.
     """
     if text == "max":
         return inf
@@ -145,7 +140,10 @@ def read_speed(text: str) -> float:
 
 
 def read_time(text: str) -> tuple[int, str]:
-    """Returns a time in unix microseconds, and the name of its form. Raises BadReplay."""
+    """Returns a pair: the time in unix microseconds, and the form of `text`. Raises BadReplay.
+
+    The form is `ISO 8601` or a key of UNITS, such as `unix seconds`.
+    """
     try:
         if not _NUMBER.fullmatch(text):
             moment = datetime.fromisoformat(text)
@@ -208,14 +206,12 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str], symbol: str
 
 
 def _read_ticks(rows: Iterable[_Row]) -> list[ReplayTrade]:
-    """Returns trades in the order of the file, so that late trades stay late.
-
-    The order is reversed if the file has the newest trades first.
-    """
+    """Returns one trade per line. Reverses their order if the file begins with the newest trade."""
     trades: list[ReplayTrade] = []
     for row in rows:
         size = _read_amount(row, "size")
         _append(trades, row, [ReplayTrade(row.symbol, row.time, _read(row, "price", read_price), size)])
+    # Not sorted, so that late trades stay late.
     return trades[::-1] if trades and trades[0].time > trades[-1].time else trades
 
 
@@ -231,7 +227,7 @@ def _read_bars(rows: Iterable[_Row]) -> list[ReplayTrade]:
 
 
 def _bar_trades(row: _Row, step: int) -> list[ReplayTrade]:
-    """Returns the trades of a bar, `step` microseconds apart.
+    """Returns the four trades of a bar, `step` microseconds apart.
 
     A rising bar has its low before its high. A falling bar has its high before its low.
     """

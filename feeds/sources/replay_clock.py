@@ -17,25 +17,25 @@ MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields the trades of one pass through a file, each with the time at which it is due.
+    """Yields a pair for each trade of a file: the time at which the trade is due, and the trade.
 
     The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
-    A trade gets a new timestamp: its time in the file, moved and scaled in this way. The order of the file is kept. A
-    late trade, which is older than a trade before it in the file, is due together with that trade, but gets an older
-    timestamp. Ids contain `start`, so that no two passes have the same ids.
+    Each trade gets a new timestamp and a new id.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):
         timestamp = start + int((trade.time - first) / speed)
+        # A late trade is due together with the trade before it, but gets an older timestamp.
         due = max(due, timestamp)
+        # No two passes have the same ids, because ids contain `start`.
         yield due, Trade(trade.symbol, trade.price, trade.size, timestamp, f"{start}:{index}")
 
 
 class ReplayClock:
-    """Passes through the trades of a replay once. If `is_loop` is true, passes through the trades again and again.
+    """Tells which trades of a replay are due.
 
-    `trades` has at least one trade. If `speed` is infinite, all trades are due immediately. Then `take` sets the time
-    of each trade to `now`.
+    `trades` must not be empty. If `is_loop` is true, the trades begin again after the last trade. If `speed` is
+    infinite, all trades are due immediately.
     """
 
     def __init__(self, trades: Sequence[ReplayTrade], speed: float, start: int, is_loop: bool = False) -> None:
@@ -48,7 +48,7 @@ class ReplayClock:
 
     @property
     def next_due(self) -> int | None:
-        """The time at which the next trade is due, in unix microseconds; None at the end."""
+        """The time at which the next trade is due, in unix microseconds, or None at the end."""
         return self._next[0] if self._next else None
 
     def take(self, now: int, limit: int = MAX_TAKEN) -> list[Trade]:
@@ -63,6 +63,7 @@ class ReplayClock:
     def _stamp(self, trade: Trade, now: int) -> Trade:
         if self._speed < float("inf"):
             return trade
+        # At infinite speed, a trade gets the time `now`.
         self._newest = max(self._newest, now)
         return msgspec.structs.replace(trade, timestamp=self._newest)
 

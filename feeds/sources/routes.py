@@ -1,7 +1,6 @@
-"""Keeps which native symbols of a connection are requested and acknowledged, and the symbols' states.
+"""Keeps which native symbols a connection has requested, and which of them the source has acknowledged.
 
-Pure. Only prices of acknowledged symbols are passed on, because a source may send prices of a symbol that was never
-requested.
+Pure. Only prices of acknowledged symbols are passed on.
 """
 
 from collections.abc import Iterable
@@ -9,14 +8,11 @@ from collections.abc import Iterable
 from feeds.sources.events import Event, Subscribed, SymbolState, SymbolStatus
 
 MAX_STATES = 20_000
-"""The greatest number of symbols whose states are kept.
-
-This limit bounds memory. The largest sources list a few thousand symbols.
-"""
+"""The greatest number of symbols whose states are kept. The largest sources list a few thousand symbols."""
 
 
 class Routes:
-    """The native symbols of one connection."""
+    """The requested and the acknowledged native symbols of one connection, and the states of symbols."""
 
     def __init__(self) -> None:
         self._asked: dict[str, None] = {}
@@ -24,7 +20,7 @@ class Routes:
         self._states: dict[str, SymbolState] = {}
 
     def ask(self, natives: Iterable[str]) -> None:
-        """Notes that the connection subscribes to symbols."""
+        """Notes that the connection requests these symbols."""
         self._asked.update(dict.fromkeys(natives))
 
     def drop(self, natives: Iterable[str]) -> None:
@@ -37,13 +33,13 @@ class Routes:
         return native in self._asked
 
     def is_acknowledged(self, native: str) -> bool:
-        """Returns whether prices of this symbol may be passed on."""
+        """Returns whether the source has acknowledged this symbol."""
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:
         """Notes that the source acknowledged symbols. Returns events with the symbols and their known states.
 
-        Leaves out symbols that were not requested.
+        Ignores symbols that were not requested.
         """
         acknowledged = tuple(native for native in natives if native in self._asked)
         if not acknowledged:
@@ -53,9 +49,9 @@ class Routes:
         return [Subscribed(acknowledged), *states]
 
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
-        """Notes the state of a symbol. Returns an event if the state has changed and the symbol is acknowledged.
+        """Notes the state of a symbol. Returns an event if the state of an acknowledged symbol has changed.
 
-        A state that comes before the acknowledgement is reported with the acknowledgement.
+        `acknowledge` reports the states of other symbols later.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):
@@ -65,6 +61,6 @@ class Routes:
 
 
 def chunks(natives: Iterable[str], size: int) -> list[tuple[str, ...]]:
-    """Returns the symbols in tuples of at most `size`."""
+    """Returns the symbols in tuples of at most `size` symbols."""
     symbols = tuple(natives)
     return [symbols[start : start + size] for start in range(0, len(symbols), size)]

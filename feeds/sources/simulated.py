@@ -1,4 +1,4 @@
-"""Simulates trades whose prices are random walks that return to a base price.
+"""Simulates trades with prices that move randomly around a base price.
 
 Pure: no I/O, and the clock is an argument. One step makes one update of every active instrument.
 """
@@ -13,17 +13,17 @@ from feeds.stale import is_newer
 from feeds.wire import Update
 
 HALF_LIFE_SECONDS = 30 * 60.0
-"""The time in which the log price returns half the way to its base."""
+"""The time in which the logarithm of a price returns half the way to the logarithm of the base price."""
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
-"""The volatility of an instrument is its typical price movement in this time, in seconds."""
+"""The volatility of an instrument is its typical price movement in this time."""
 
 MAX_LOG_PRICE = 690.0
-"""The limit of a log price. With this limit, `exp` stays finite."""
+"""The greatest logarithm of a price. With this limit, `exp` stays finite."""
 
 SPREAD = BASIS_POINT
-"""The difference between ask and bid, as a fraction of the price.
+"""The difference between ask and bid, as a fraction of the base price.
 
 The difference is at least one unit of the last decimal.
 """
@@ -40,8 +40,8 @@ FRACTION_DECIMALS = 4
 class Instrument(msgspec.Struct, frozen=True):
     """The parameters of the simulated price of one symbol.
 
-    `volatility` is in basis points per 100 ms; `decimals` is the number of digits after the point. An instrument that
-    is not `active` gets no updates. When the instrument becomes active again, its seq_ids continue.
+    `volatility` is in basis points per 100 ms. `decimals` is the number of digits after the point. An instrument that
+    is not `active` gets no updates.
     """
 
     symbol: str
@@ -62,11 +62,10 @@ def size_decimals(base_price: float) -> int:
 
 
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
-    """Returns two numbers that describe how a log price moves in `seconds` seconds: a factor and a deviation.
+    """Returns how the logarithm of a price moves in `seconds` seconds: a factor and a standard deviation.
 
-    The distance of the log price from its base is multiplied by the factor. A random number with the deviation as
-    standard deviation is then added. Both numbers are exact for any length of time. For a short time, the deviation is
-    the volatility times the root of the time.
+    First, the distance of the logarithm from its mean is multiplied by the factor. Then a random number with the
+    standard deviation is added.
     """
     rate = log(2) / HALF_LIFE_SECONDS
     decay = exp(-rate * seconds)
@@ -77,7 +76,7 @@ def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
 class RandomWalk:
     """The simulated price of one instrument, with timestamp and seq_id.
 
-    The log price is an Ornstein-Uhlenbeck process: a random walk that returns to the base price.
+    The logarithm of the price is an Ornstein-Uhlenbeck process: a random walk that returns to the base price.
     """
 
     __slots__ = (
@@ -112,7 +111,7 @@ class RandomWalk:
         return self._instrument
 
     def resume(self, last: Update) -> None:
-        """Continues after the update `last`. Ignores `last` if the walk has made a newer update."""
+        """Continues after the update `last`. Ignores the price of `last` if the walk has made a newer update."""
         if last.timestamp > self._timestamp:
             self._timestamp = last.timestamp
             self._log_price = min(log(last.price), MAX_LOG_PRICE)
@@ -125,7 +124,7 @@ class RandomWalk:
         self._set_parameters(instrument)
 
     def step(self, now: int) -> Update:
-        """Returns the next update. `now` is in unix microseconds. Each timestamp is greater than the last timestamp."""
+        """Returns the next update. Its timestamp is greater than the last timestamp. `now` is in unix microseconds."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
         # The first seq_id is the time in unix milliseconds. It is higher than any earlier seq_id, even after a purge of
@@ -162,7 +161,7 @@ class RandomWalk:
 class PriceSimulator:
     """The random walks of all instruments.
 
-    `interval` is the number of seconds between two steps. With the same `seed`, a symbol has the same path in each run.
+    `interval` is the number of seconds between two steps. The same `seed` gives the same random numbers in each run.
     """
 
     def __init__(self, interval: float, seed: str) -> None:
@@ -173,9 +172,9 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the simulated price of a symbol continue after the update `last`.
+        """Continues the simulated price of a symbol after the update `last`.
 
-        Changes nothing if a newer update of the symbol is known already.
+        Ignores `last` if a newer update of the symbol is known already.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last
@@ -183,15 +182,11 @@ class PriceSimulator:
                 walk.resume(last)
 
     def set_instruments(self, instruments: Iterable[Instrument]) -> None:
-        """Replaces the instruments.
-
-        If an instrument is missing for a while, its seq_ids continue afterwards.
-        """
+        """Replaces the instruments. An instrument that comes back later continues its seq_ids."""
         self._active = [walk for walk in map(self._walk, instruments) if walk.instrument.active]
 
     @property
     def active_count(self) -> int:
-        """The number of active instruments."""
         return len(self._active)
 
     def step(self, now: int) -> list[Update]:

@@ -1,11 +1,7 @@
-"""Invents the bars of the time before the first price of a simulated instrument.
+"""Invents bars for the time before the first price of a simulated instrument.
 
-Pure: no I/O and no clock. The same instrument, seed and end give the same bars.
-
-A log price is the sum of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow
-walk moves this mean, because with a fixed mean the chart of a year would be a flat band. The walks are computed
-backwards in time, from the first known price, so that the chart has no jump there. Their random properties are the same
-in both directions.
+Pure: no I/O and no clock. The same instrument, seed and end give the same bars. The logarithm of the price is the sum
+of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow walk moves this mean.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +22,7 @@ from feeds.sources.simulated import (
 )
 
 MINUTE_COUNT = 7 * 24 * 60
-"""The number of minutes in a past: a week."""
+"""The number of minute bars that `SimulatedPast.bars` makes: a week."""
 
 DAY_COUNT = 365
 
@@ -34,24 +30,20 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""The length of the parts from which the older days are made. A day has six parts."""
+"""The length of the bars from which day bars are made, for days before the minute bars. A day has six such bars."""
 
 SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit for how far the slow walk moves in a day: 3 percent of the price.
-
-With this limit, the chart of a year stays readable for a volatile instrument.
-"""
+"""The limit for how far the slow walk moves in a day: 3 percent of the price."""
 
 
 class SimulatedPast:
     """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
     `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
-    Bars are made backwards in time. A call of `minutes` or `bars` makes only bars that are older than those of earlier
-    calls.
+    Each call of `minutes` or `bars` makes older bars than the call before.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -67,17 +59,14 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Makes the next `count` minutes, backwards in time. Returns them oldest first.
-
-        The newest of them ends at `end`, or, after an earlier call, where the bars of that call begin.
-        """
+        """Returns `count` minute bars, oldest first. The first call returns the bars before `end`."""
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":
-        """Returns the minutes of a week and the days of a year, oldest first.
+        """Returns the minute bars of a week and the day bars of a year.
 
-        `day_at` returns the ordinal of the market day that contains a time in unix microseconds. The day that contains
-        `end` has no bar, because that day is not over.
+        `day_at` takes a time in unix microseconds and returns the ordinal of its market day. The day of `end` has no
+        day bar.
         """
         last_day = day_at(self._end)
         minutes = self.minutes(MINUTE_COUNT)
@@ -93,12 +82,14 @@ class SimulatedPast:
     def _walk(self, seconds: int, count: int) -> Iterator[Bar]:
         """Yields `count` bars of `seconds` seconds, newest first."""
         decay, fast_deviation = fast_walk(self._instrument.volatility, seconds)
+        # With a fixed mean, the chart of a year would be a flat band.
         slow_deviation = min(self._instrument.volatility * SLOW_BASIS_POINTS * BASIS_POINT, MAX_SLOW_DEVIATION)
         slow_deviation *= sqrt(seconds / DAY_SECONDS)
         variance = 2 * (fast_deviation**2 + slow_deviation**2)
         mean_amount, amount_deviation = self._amounts(seconds)
         gauss, random = self._random.gauss, self._random.random
         for _ in range(count):
+            # Backwards from the first known price, so that the chart has no jump there.
             end_log = self._slow + self._fast
             self._fast = self._fast * decay + gauss(0.0, fast_deviation)
             self._slow += gauss(0.0, slow_deviation)
@@ -129,7 +120,10 @@ class SimulatedPast:
 
 
 class PastBars(msgspec.Struct, frozen=True):
-    """The bars of a past. `days` is a dict from the ordinal of a market day to a bar."""
+    """The invented minute bars and day bars of an instrument.
+
+    `days` is a dict from the ordinal of a market day to its bar.
+    """
 
     minutes: list[Bar]
     days: dict[int, Bar]

@@ -1,4 +1,4 @@
-"""Serves the newest audits as metrics. Each scrape reads the audits from Redis.
+"""Shows the newest audit of each source as Prometheus metrics. Each scrape reads the audits from Redis.
 
 An audit compares the recorded minutes of a day with the minutes that the source reports.
 """
@@ -15,10 +15,7 @@ from feeds.store.audit_reports import SymbolAudit, read_reports
 
 
 def serve_audits(client: redis.Redis, sources: Iterable[str]) -> None:
-    """Adds the audits of these sources to the metrics of this process.
-
-    A source without a report has the value NaN.
-    """
+    """Adds the audits of these sources to the metrics of this process. A source without an audit has the value NaN."""
     for source in sources:
         for gauge, value in (
             (metrics.AUDIT_LOST, lost),

@@ -10,9 +10,9 @@ EncodedUpdate = tuple[Update, bytes]
 
 
 class SymbolUpdates:
-    """The updates of one symbol, in ascending order: each is newer than the one before.
+    """The updates of one symbol, each newer than the update before.
 
-    `first` and `last` are the first and the last update. `values` holds all updates, encoded.
+    `first` and `last` are the first and the last update. `values` holds the encoded bytes of all updates.
     """
 
     __slots__ = ("first", "last", "values")
@@ -25,8 +25,8 @@ class SymbolUpdates:
 class Batch:
     """The updates of one write to Redis.
 
-    `by_symbol` is a dict from symbol to its updates. `size` counts all updates that were passed to `add`. `stale`
-    counts the updates that `add` dropped.
+    `by_symbol` is a dict from symbol to its updates. `size` is the number of updates that were passed to `add`. `stale`
+    is the number of updates that `add` dropped.
     """
 
     __slots__ = ("by_symbol", "size", "stale")
@@ -57,5 +57,5 @@ class Batch:
 
     @property
     def oldest_timestamp(self) -> int:
-        """The lowest timestamp in unix microseconds. The batch must not be empty."""
+        """The lowest timestamp, in unix microseconds. The batch must not be empty."""
         return min(updates.first.timestamp for updates in self.by_symbol.values())

@@ -41,16 +41,16 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for leases and owners. Their keys expire after 3 s. With this profile, a renewal takes less time."""
+"""The profile for renewing leases and owned symbols, which expire after 3 s. The time-outs are shorter."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""The profile for pub/sub. Its time-outs cover the handshake and writes. The channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs apply to the handshake and to writes."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-"""Socket options. The kernel closes a connection about 10 s after the last acknowledgement.
+"""Socket options with which the kernel closes a dead connection after about 10 s.
 
 Some systems lack some of these options.
 """
@@ -58,20 +58,18 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server cannot take writes: it is a replica now, or has not loaded its data.
+    """The server is a replica now, or it cannot reach its master.
 
-    NotMaster is a subclass of ConnectionError, because of what redis-py does with that error: it closes the connection
-    and repeats the command on a new one, which may reach the master. After any other error, a client would keep its
-    connection to the former master.
+    After this error, redis-py repeats the command on a new connection, which may reach the master.
     """
 
 
 NOT_MASTER = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
-"""The errors READONLY and MASTERDOWN. The error LOADING is a ConnectionError already."""
+"""The errors that MasterConnection turns into NotMaster."""
 
 
 class MasterConnection(redis.Connection):
-    """A connection that is closed when its server is not the master."""
+    """A connection that closes itself and raises NotMaster when its server is not the master."""
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -95,8 +93,8 @@ class AsyncMasterConnection(redis.asyncio.Connection):
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: SlotMap | None = None) -> redis.Redis:
     """Returns a client of a server or of a cluster.
 
-    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `nodes`, a tuple of
-    pairs of host and port, and `password`. Clients of a cluster may share `slots`.
+    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `password` and
+    `nodes`: a tuple of pairs (host, port). Clients of a cluster may share `slots`.
     """
     if is_cluster_address(address):
         return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))
@@ -111,15 +109,12 @@ def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> red
 
 
 def is_cluster_address(address: Mapping[str, Any]) -> bool:
-    """Returns whether this is the address of a cluster, not of one server."""
+    """Returns whether `address` is the address of a cluster and not of one server."""
     return "nodes" in address
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
-    """Returns the slot map of a cluster. All slots are unknown until a client asks for them.
-
-    Several clients can share the slot map.
-    """
+    """Returns an empty slot map of a cluster. Several clients can share the map."""
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
@@ -144,7 +139,7 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
     """Returns an asyncio client for pub/sub.
 
     `options` are the options of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed
-    command. The channel layer allows no repeats, because it must see each lost connection.
+    command.
     """
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
@@ -152,11 +147,7 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
 
 
 def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
-    """Writes a warning to the log if the database number is not 0.
-
-    Installations with different database numbers on one server would get each other's messages, because Redis channels
-    are not separated by database.
-    """
+    """Logs a warning if the database number is not 0. All databases of a server share their channels."""
     if database := address.get("db"):
         log.warning(
             "REDIS_DB separates keys, but not channels: give each installation its own Redis server", db=database
@@ -208,8 +199,8 @@ class Script:
     def call_each(self, calls: Iterable[tuple[list[str], list[Any]]]) -> list[Any]:
         """Runs the script once for each pair of keys and arguments. Returns the results.
 
-        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls, in one round trip
-        per node. The result of a failed call is then a RedisError.
+        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls. The result of a
+        failed call is then a RedisError.
         """
         if not isinstance(self._client, ClusterClient):
             return [self(keys, arguments) for keys, arguments in calls]

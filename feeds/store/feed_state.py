@@ -1,6 +1,6 @@
 """Stores the state of each source in Redis, where gateways read it.
 
-The Redis string `feed:SOURCE` holds JSON. The string expires soon after the feeder has ended.
+The Redis string `feed:SOURCE` holds a FeedState as JSON, and expires after ten seconds.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,9 +21,10 @@ MAX_STATE_BYTES = 1024 * 1024
 class FeedState(msgspec.Struct, frozen=True):
     """The state of a source.
 
-    `state` is a value of `feeds.sources.events.SourceState`. `since` and `last_message` are in unix microseconds;
-    `last_message` is 0 before the first message. `symbols` is a dict from the name of a state, such as `unknown`, to
-    the symbols in that state. Symbols that are traded are left out.
+    `state` is a value of `feeds.sources.events.SourceState`, and `since` is the time at which this state began.
+    `last_message` is the time of the last message, or 0 before the first message. Times are in unix microseconds.
+    `symbols` is a dict from a symbol state, such as `unknown`, to the symbols in this state. It leaves out traded
+    symbols.
     """
 
     state: str
@@ -37,7 +38,7 @@ _decode = msgspec.json.Decoder(FeedState).decode
 
 
 class FeedStateStore:
-    """The states of all sources."""
+    """Writes, reads and deletes the states of sources in Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -52,9 +53,9 @@ class FeedStateStore:
             pipeline.execute()
 
     def read(self, sources: Collection[str]) -> dict[str, FeedState]:
-        """Returns the states of sources in Redis. Raises StoreUnavailable.
+        """Returns a dict from source to state. Raises StoreUnavailable.
 
-        Leaves out a source that no feeder feeds, and a value that is not a valid state.
+        Leaves out a source without a valid state in Redis.
         """
         names = list(sources)
         if not names:
@@ -83,7 +84,7 @@ def feed_prefix(client: Any) -> str:
 
 
 def decode_state(value: bytes | None) -> FeedState | None:
-    """Returns the state in a value of Redis, or None if the value contains no state."""
+    """Decodes a value of Redis. Returns None if the value is no valid state."""
     if value is None or len(value) > MAX_STATE_BYTES:
         return None
     try:

@@ -1,12 +1,13 @@
-"""Makes unique names for the holders of leases and of symbols, and tells whether a holder has ended."""
+"""Makes unique names for the processes that hold leases or symbols, and tells whether such a process has ended."""
 
 from collections.abc import Callable
 from os import getpid, kill
 from socket import gethostname
 from uuid import uuid4
 
+# A process id may repeat.
 RUN = uuid4().hex
-"""Identifies this run of the program. A program that starts later may get the same process id."""
+"""A random text that identifies this start of the program."""
 
 
 def is_alive(pid: int) -> bool:
@@ -21,9 +22,9 @@ def is_alive(pid: int) -> bool:
 
 
 class Holder:
-    """The identity under which a process holds leases or symbols. `name` is unique: `host:pid:run:token`.
+    """An identity under which a process holds leases or symbols.
 
-    `run` is the same for all holders of one process. Each start of a program makes a new `run`.
+    `name` is unique and has the form `host:pid:run:token`. `run` identifies the start of the program.
     """
 
     def __init__(
@@ -36,22 +37,18 @@ class Holder:
         self.name = f"{self._host}:{self._pid}:{run}:{uuid4().hex}"
 
     def is_dead(self, name: str) -> bool:
-        """Returns whether the holder `name` belonged to a process on this host that has ended.
-
-        If the name has our own process id but another run, an earlier process had the same id and has ended. This
-        happens when a container restarts.
-        """
+        """Returns whether the holder `name` belonged to a process on this host that has ended."""
         host, pid, run = parse_holder(name)
         if host != self._host:
             return False
+        # If only the run differs, an earlier process had our process id. This happens when a container restarts.
         return run != self._run if pid == self._pid else not self._is_alive(pid)
 
 
 def parse_holder(name: str) -> tuple[str, int, str]:
     """Reads host, process id and run from the name of a holder.
 
-    A malformed name gives the host `an unknown host`. No real host has this name, so such a holder never counts as
-    ended.
+    For a malformed name, the host is `an unknown host`.
     """
     host, _, rest = name.partition(":")
     pid, _, rest = rest.partition(":")

@@ -1,8 +1,6 @@
-"""Reads many keys at once, and decides how key names begin on one server and in a cluster.
+"""Reads many keys at once, and makes the prefixes of key names.
 
-On one server, names have no prefix. In a cluster, the keys of a symbol begin with the symbol's tag, and keys that are
-used together, such as the states of all sources, begin with a tag of their group. The functions recognize a cluster by
-its client.
+On one server, names have no prefix. In a cluster, a prefix contains a tag. Keys with the same tag have the same slot.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +21,7 @@ def is_cluster(client: Any) -> bool:
 def symbol_prefix(client: Any) -> Callable[[str], str]:
     """Returns a function that takes a symbol and returns the prefix of the symbol's keys and channel.
 
-    In a cluster the prefix is `{tag}.`. For one server it is empty.
+    In a cluster the prefix is `{tag}.`. On one server it is empty.
     """
     return tag_prefix if is_cluster(client) else _no_prefix
 
@@ -31,16 +29,16 @@ def symbol_prefix(client: Any) -> Callable[[str], str]:
 def group_prefix(client: Any, group: str) -> str:
     """Returns the prefix of keys that one command or one script uses together.
 
-    In a cluster the prefix is `{group}.`, so that all these keys have the same slot. For one server it is empty.
+    In a cluster the prefix is `{group}.`, which gives all these keys the same slot. On one server it is empty.
     """
     return f"{{{group}}}." if is_cluster(client) else ""
 
 
 def read_many(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
-    """Returns the value of each key; None if the key does not exist.
+    """Returns the value of each key, or None if the key does not exist.
 
-    In a cluster, the result for a key is a RedisError if the key's node does not answer. Without a cluster, raises
-    RedisError if the server does not answer.
+    On one server, raises RedisError if the server does not answer. In a cluster, the result for a key is a RedisError
+    if the key's node does not answer.
     """
     if not keys:
         return []
@@ -60,7 +58,7 @@ async def read_many_async(client: Any, keys: Sequence[str]) -> list[Any]:
 
 
 def first_error(values: Sequence[Any]) -> redis.RedisError | None:
-    """Returns the first error among values that `read_many` returned."""
+    """Returns the first RedisError among values that `read_many` returned, or None."""
     return next((value for value in values if isinstance(value, redis.RedisError)), None)
 
 

@@ -23,9 +23,8 @@ POLL_SECONDS = 0.1
 class Lease:
     """A right that at most one program has at a time.
 
-    The lease is the Redis key `lease:NAME` with a TTL, and its value is the holder's name. The holder renews it about
-    once a second. `right` says in error messages what the holder does: `generator feeds market_ticks` gives `another
-    generator feeds market_ticks: …`.
+    The lease is the Redis key `lease:NAME`, which contains the holder's name and expires after TTL. The holder calls
+    `renew` about once a second. `right` names the right in error messages, such as `generator feeds market_ticks`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:
@@ -37,11 +36,10 @@ class Lease:
         self._release = Script(client, RELEASE_LEASE)
 
     def acquire(self, wait: Callable[[float], object]) -> None:
-        """Takes the lease, and waits for it if another program holds it.
+        """Takes the lease. If another program holds the lease, waits until the lease expires.
 
-        The wait ends when the holder's lease expires. It ends immediately if the holder was a process of this host that
-        has ended. Raises LeaseHeld if the holder renews the lease during the wait, and StoreUnavailable if Redis does
-        not answer. `wait` is a function that sleeps for the given seconds.
+        `wait` sleeps for the given seconds. Raises LeaseHeld if the other program renews the lease. Raises
+        StoreUnavailable.
         """
         dead, previous_ttl = "", -1
         for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
@@ -59,24 +57,24 @@ class Lease:
         raise self._held_by(holder)
 
     def renew(self) -> None:
-        """Renews the lease, or takes it again if Redis has lost it.
+        """Renews the lease. If Redis has lost the lease, takes the lease again.
 
-        Raises LeaseHeld if another program has the lease, and StoreUnavailable if Redis does not answer.
+        Raises LeaseHeld if another program has the lease. Raises StoreUnavailable.
         """
         if (held := self._try_take("")) is not None:
             raise self._held_by(held[0])
 
     def release(self) -> None:
-        """Deletes the lease if we still hold it. Raises StoreUnavailable."""
+        """Deletes the lease if this holder has it. Raises StoreUnavailable."""
         self._release([self._key], [self._holder.name])
 
     def close(self) -> None:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Tries to take the lease. Returns None on success, otherwise the current holder and the remaining TTL in ms.
+        """Takes or renews the lease, also if the holder `dead` has it. Returns None on success.
 
-        `dead` is the name of a holder that has ended. If this holder has the lease, the lease is taken from it.
+        If another holder has the lease, returns the name of that holder and the remaining TTL in milliseconds.
         """
         held = self._take([self._key], [self._holder.name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None

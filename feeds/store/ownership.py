@@ -1,14 +1,8 @@
 """Decides which process may publish a symbol: only one process at a time.
 
-A process publishes only symbols that it owns. An owner releases a symbol only after the brokers have acknowledged the
-symbol's last update. The next owner first reads this update from the topic, and continues with the following seq_ids.
-
-Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`, which holds the owner's name and expires after TTL. An owner
-renews its symbols about once a second. If Redis does not answer, owners keep the symbols that they own, and no process
-takes further symbols.
-
-The hash `owners:TOPIC` holds the last owner of each symbol and does not expire with the keys. An owner whose key has
-expired reads there whether another process has owned the symbol meanwhile.
+The Redis key `owner:TOPIC:SYMBOL` contains the name of the symbol's owner and expires after TTL. The hash
+`owners:TOPIC` contains the last owner of each symbol and does not expire. An owner renews its symbols about once a
+second. An owner releases a symbol only after the brokers have acknowledged the symbol's last update.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,11 +20,9 @@ CLAIM_SYMBOLS = Path(__file__).with_name("claim_symbols.lua").read_text()
 RELEASE_SYMBOLS = Path(__file__).with_name("release_symbols.lua").read_text()
 
 TTL = timedelta(seconds=3)
+# Other clients of Redis wait during a call.
 MAX_KEYS = 1_000
-"""How many symbols one call of a script contains.
-
-A call with more symbols would make other clients of Redis wait.
-"""
+"""The greatest number of symbols in one call of a script."""
 
 
 class Ownership:
@@ -46,10 +38,9 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes the free symbols among `symbols`, and renews those that we own. Returns all that we own now.
+        """Takes or renews each symbol that no other holder owns. Returns the symbols that this holder owns now.
 
-        A symbol whose owner was a process of this host that has ended is free too. Raises StoreUnavailable. After this
-        error, some symbols may have been taken; the call may be repeated.
+        Also takes the symbols of ended processes of this host. Raises StoreUnavailable. The call may then be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -59,15 +50,14 @@ class Ownership:
         return set(symbols) - others.keys()
 
     def renew(self, symbols: Collection[str]) -> set[str]:
-        """Renews our ownership of symbols that we have claimed. Returns the symbols that we still own.
+        """Renews symbols that this holder has claimed before. Returns the symbols that this holder still owns.
 
-        A symbol whose key in Redis has expired is still ours, unless another holder has owned it meanwhile. Such a
-        holder may have published newer updates. Raises StoreUnavailable.
+        An expired symbol is lost only if another holder has claimed it. Raises StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
 
     def release(self, symbols: Collection[str]) -> None:
-        """Gives up symbols. Ignores symbols that we do not own. Raises StoreUnavailable."""
+        """Gives up symbols. Ignores symbols of other owners. Raises StoreUnavailable."""
         for chunk in self._chunks(symbols):
             self._release(self._keys(chunk), [self._holder.name])
 
@@ -75,7 +65,10 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Claims symbols in Redis. Returns the symbols that we did not get: a dict from symbol to the other holder."""
+        """Claims symbols in Redis. Returns a dict from symbol to holder, for the symbols that other holders own.
+
+        The holders `dead` lose their symbols. `renews` says whether this holder has claimed all symbols before.
+        """
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

@@ -14,9 +14,9 @@ from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 
 def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
-    """Returns a dict from symbol to quote, or None if Redis or a node of a cluster is unreachable.
+    """Returns a dict from symbol to quote. Leaves out symbols without a quote.
 
-    Symbols without a quote are left out.
+    Returns None if Redis or a node of a cluster is unreachable.
     """
     if not symbols:
         return {}

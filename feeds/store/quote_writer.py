@@ -1,7 +1,6 @@
 """Writes quotes to Redis and publishes them, in one atomic step.
 
-A script in Redis compares the updates with the stored quotes. Therefore no writer can replace a newer quote of another
-writer.
+A script in Redis compares updates with the stored quotes, so that no writer replaces a newer quote of another writer.
 """
 
 from collections.abc import Iterable
@@ -30,10 +29,9 @@ class QuoteWriter:
         self._run = Script(client, WRITE_IF_NEWER)
 
     def write(self, batch: Batch) -> int:
-        """Stores and publishes the updates that are newer than the stored quotes.
+        """Stores and publishes the updates that are newer than the stored quotes. Returns the number of these updates.
 
-        Returns how many updates were newer. The other updates of the batch are stale. Raises StoreUnavailable. After
-        this error, the same batch may be written again.
+        Raises StoreUnavailable. The same batch may then be written again.
         """
         keys = [stock_key(symbol) for symbol in batch.by_symbol]
         return int(self._run(keys, [*self._head, *script_arguments(batch.by_symbol.values())]))
@@ -43,7 +41,7 @@ class QuoteWriter:
 
 
 def script_arguments(symbols: Iterable[SymbolUpdates]) -> list[Any]:
-    """Returns the arguments with which the script `write_if_newer.lua` gets the updates of these symbols."""
+    """Returns the updates of these symbols as arguments of the script `write_if_newer.lua`."""
     arguments: list[Any] = []
     for updates in symbols:
         first, last, values = updates.first, updates.last, updates.values

@@ -10,7 +10,7 @@ from feeds.tickers.natives import describe_namesake, native_of
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A form that finds out whether another person has changed the ticker since the page was loaded.
+    """A form that does not overwrite what another person has changed since the page was loaded.
 
     Hidden fields hold the values that the page showed. The form compares these values with the values in the database.
     """
@@ -33,10 +33,10 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Compares one field with the database, and refuses to overwrite another person's change of it.
+        """Compares one field with the database.
 
-        If only the other person has changed the field, keeps the value in the database. If both persons have changed
-        it, adds an error to the form.
+        If only another person has changed the field, keeps the value in the database. If the user and another person
+        have entered different values, adds an error to the form.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

@@ -20,21 +20,17 @@ ESCAPED_COLUMNS = ("name", "native")
 
 
 class PlainError(Error):  # type: ignore[misc]
-    """An error that is shown without a traceback.
+    """An error that is shown without a traceback."""
 
-    The class `Error` of django-import-export shows a traceback with paths of the server.
-    """
-
+    # The class `Error` of django-import-export shows a traceback with paths of the server.
     traceback = ""
 
 
 class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
-    """Refuses a word that is neither yes nor no.
-
-    The BooleanWidget of django-import-export reads such a word as no.
-    """
+    """Refuses a word that is neither yes nor no."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
+        # The BooleanWidget of django-import-export reads an unknown word as no.
         return None if value in self.NULL_VALUES else read_yes_or_no(str(value))
 
 
@@ -46,12 +42,10 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 
 
 class TextDiff(Diff):  # type: ignore[misc]
-    """Shows the changes of an import as plain text.
-
-    The HTML of django-import-export contains inline styles, which the content security policy blocks.
-    """
+    """Shows the changes of an import as plain text."""
 
     def as_html(self) -> list[str]:
+        # The HTML of django-import-export contains inline styles, which the content security policy blocks.
         pairs = zip(map(str, self.left), map(str, self.right), strict=True)
         return [right if self.new or left == right else f"{left} → {right}" for left, right in pairs]
 
@@ -82,9 +76,9 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         return PlainError
 
     def before_import(self, dataset: Any, **_kwargs: Any) -> None:
-        """Accepts column names in upper or lower case.
+        """Turns column names into lower case.
 
-        Raises ValueError if there is no column `symbol`.
+        Raises ValueError if the column `symbol` is missing, or if a column is there twice.
         """
         headers = [(header or "").strip("\N{BYTE ORDER MARK} ").lower() for header in dataset.headers or ()]
         if "symbol" not in headers:
@@ -94,10 +88,7 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         dataset.headers = headers
 
     def dehydrate_name(self, ticker: Ticker) -> str:
-        """Returns the ticker's name. Escapes a name that a spreadsheet would run as a formula.
-
-        `before_import_row` undoes the escape.
-        """
+        """Returns the ticker's name, escaped if a spreadsheet would run the name as a formula."""
         return escape(ticker.name)
 
     def dehydrate_native(self, ticker: Ticker) -> str:
@@ -117,9 +108,6 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
             raise ValidationError({"native": reason})
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Imports a row of the file into a ticker.
-
-        First notes the ticker's base price, so that the change log can show both the old and the new price.
-        """
+        """Imports a row of the file into a ticker. First notes the ticker's earlier base price for the change log."""
         instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

@@ -15,10 +15,7 @@ YES, NO = frozenset(YES_WORDS.split()), frozenset(NO_WORDS.split())
 
 
 def read_yes_or_no(text: str) -> bool:
-    """Returns whether a word means yes.
-
-    Raises ValueError if the word means neither yes nor no.
-    """
+    """Returns whether a word means yes. Raises ValueError if the word means neither yes nor no."""
     word = text.strip()[: MAX_LENGTH + 1].casefold()
     if word in YES:
         return True

@@ -8,10 +8,7 @@ from feeds.models import Ticker
 
 
 def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
-    """Yields a sentence for each reason why a ticker cannot be deleted.
-
-    Yields nothing if the ticker is switched off and unused.
-    """
+    """Yields a sentence for each reason why a ticker cannot be deleted."""
     if ticker.active:
         yield f"{ticker} is active."
     collector = NestedObjects(using=ticker._state.db or "default")

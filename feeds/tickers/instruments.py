@@ -12,7 +12,7 @@ from feeds.tickers.table import SkippedTickers, read_table
 class TickerReader:
     """Reads all tickers whose source is `simulated`, active or not.
 
-    Before the first read, calls `seed`. The function `seed` fills an empty table.
+    The first `read` calls the function `seed`, which fills an empty table.
     """
 
     def __init__(self, seed: Callable[[], object]) -> None:
@@ -22,7 +22,7 @@ class TickerReader:
     def read(self) -> list[Instrument]:
         """Returns an instrument for each valid ticker.
 
-        Raises TickersUnavailable if the database does not answer. `seed` may raise BadTicker.
+        Raises TickersUnavailable if the database does not answer. Errors of `seed`, such as BadTicker, are raised too.
         """
         return [instrument for instrument in read_table(self._read_all) if self._is_valid(instrument)]
 
@@ -35,11 +35,7 @@ class TickerReader:
         return [Instrument(*row) for row in columns]
 
     def _is_valid(self, instrument: Instrument) -> bool:
-        """Returns whether the symbol and the numbers of a ticker are valid.
-
-        A row that was written without the admin's validation may be invalid. An invalid row must not stop the other
-        tickers. Therefore an invalid row is only logged, once for each symbol.
-        """
+        """Returns whether the symbol and the numbers of a ticker are valid. Logs an invalid ticker."""
         valid = (
             is_symbol(instrument.symbol)
             and 0 < instrument.base_price < MAX_PRICE

@@ -1,8 +1,6 @@
 """Finds tickers that share a native symbol of a source.
 
-A source sends one stream of prices for each native symbol. Therefore at most one active ticker of a source may use a
-native symbol. The database cannot check this: most tickers leave `native` empty, and only the code of the source knows
-their native symbols. If rows break the rule already, the feeder uses one of them and reports the others.
+At each source, at most one active ticker may use a native symbol. The source sends one stream for each native symbol.
 """
 
 from feeds.errors import UnknownSource
@@ -12,7 +10,7 @@ from feeds.sources.registry import find_source
 
 
 def native_of(source: str, symbol: str, native: str) -> str:
-    """Returns the native symbol of a ticker, or an empty text if the source cannot have the ticker."""
+    """Returns the native symbol of a ticker, or an empty text if the ticker has no native symbol."""
     if source == SIMULATED:
         return ""
     if native or source == REPLAY:
@@ -24,17 +22,16 @@ def native_of(source: str, symbol: str, native: str) -> str:
 
 
 def describe_namesake(ticker: Ticker) -> str:
-    """Returns a sentence that names another active ticker with the same native symbol at the same source.
+    """Returns an error text if another active ticker has the same native symbol at the same source.
 
-    Returns an empty text if there is none, or if this ticker is not active. Also returns an empty text if the database
-    has this ticker as active with this native symbol already: otherwise a person could not edit a row that breaks the
-    rule.
+    The text is empty if there is no such ticker, or if `ticker` is not active.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""
     columns = "source", "symbol", "native"
     stored = Ticker.objects.filter(pk=ticker.pk, active=True).values_list(*columns).first()
     native = native_of(ticker.source, ticker.symbol, ticker.native)
+    # A row that breaks the rule in the database already is accepted. Otherwise no person could edit this row.
     if not native or (stored is not None and (stored[0], native_of(*stored)) == (ticker.source, native)):
         return ""
     others = Ticker.objects.filter(source=ticker.source, active=True).exclude(symbol=ticker.symbol).order_by("symbol")

@@ -1,6 +1,6 @@
 """Defines the tickers with which each source of real prices starts. Pure.
 
-The base prices are rough. A base price matters only until the first close.
+The base prices are rough. Pages compare prices with the base price only until the first close is known.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,10 @@ def shares() -> list[Starter]:
 
 
 def starters(source: str, alpaca_feed: str) -> list[Starter]:
-    """Returns the tickers with which a source starts. For Alpaca, they depend on the feed `alpaca_feed`."""
+    """Returns the tickers with which a source starts. The list may be empty.
+
+    `alpaca_feed` matters only for the source `alpaca`.
+    """
     alpaca = {"crypto": coins("USD"), "test": [Starter("FAKEPACA", "Alpaca's test symbol", 100.0, 2, "USD")]}
     lists: Mapping[str, list[Starter]] = {
         "kraken": coins("USD"),

@@ -7,17 +7,16 @@ from feeds.tickers.table import SkippedTickers, read_table
 
 
 class SubscriptionReader:
-    """Reads the active tickers whose source is not `simulated`."""
+    """Reads the symbols to subscribe to: the active tickers whose source is not `simulated`."""
 
     def __init__(self) -> None:
         self._skipped = SkippedTickers()
 
     def read(self) -> dict[str, dict[str, str]]:
-        """Returns a dict from the name of a source to its subscriptions.
+        """Returns a dict from source to subscriptions.
 
-        The subscriptions are a dict from symbol to native symbol. An empty native symbol means that the source derives
-        the native symbol from the symbol. A source without active tickers is left out. Raises TickersUnavailable if the
-        database does not answer.
+        The subscriptions of a source are a dict from symbol to native symbol. If the native symbol is empty, the
+        source derives the native symbol from the symbol. Raises TickersUnavailable if the database does not answer.
         """
         wanted: dict[str, dict[str, str]] = {}
         for symbol, source, native in read_table(self._read_all):

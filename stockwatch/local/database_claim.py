@@ -1,4 +1,4 @@
-"""Finds out whether another stack uses the same database as this stack."""
+"""Lets a `runstack` process claim its database, so that other `runstack` processes can notice the claim."""
 
 import fcntl
 import os
@@ -9,16 +9,12 @@ POSTGRES_LOCK = 0x73746F636B  # any number that other programs do not use
 
 
 def claim_database() -> bool:
-    """Claims the database for this process. Returns False if another process has the claim.
-
-    The claim lasts until this process ends for any reason. For SQLite, the claim is a lock on a file beside the
-    database. The lock file is never removed. For PostgreSQL, the claim is an advisory lock of this process's
-    connection. A database in memory needs no claim.
-    """
+    """Claims the database until this process ends. Returns False if another process has claimed the database."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [POSTGRES_LOCK])
             return bool(cursor.fetchone()[0])
+    # The claim on an SQLite file is a lock on a file beside it. This lock file is never removed.
     name = str(connection.settings_dict["NAME"])
     in_memory = name == ":memory:" or name.startswith("file:memorydb_")
     return in_memory or _lock(name + ".stack")

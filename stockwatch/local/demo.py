@@ -1,4 +1,4 @@
-"""Prepares a new machine: database tables, sample tickers and the user `demo`."""
+"""Prepares the database for `runstack`: the tables, the first tickers and the user `demo`."""
 
 import secrets
 
@@ -20,9 +20,8 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    The first tickers are those in the setting RUNSTACK_TICKERS, or about forty demonstration tickers if this setting is
-    empty. Then each source in the setting FEEDS gets tickers, unless the source already has a ticker. Raises BadTicker
-    if a ticker or a price in the settings is not valid.
+    Each source in the setting FEEDS also gets its first tickers if it has none. Raises BadTicker if a ticker or a price
+    in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -39,11 +38,10 @@ def prepare_database() -> None:
 def reset_demo_user(production: bool) -> str:
     """Gives the user `demo` a new random password and all rights, and returns the password.
 
-    In production, deactivates an existing user `demo` instead and returns an empty text, because this name is publicly
-    known.
+    In production, deactivates the user `demo` if there is one, and returns an empty text.
     """
     users = get_user_model()
-    if production:
+    if production:  # The name of this user is publicly known.
         for user in users.objects.filter(username=DEMO_USERNAME):
             user.is_active = False
             user.set_unusable_password()
@@ -58,12 +56,12 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Resets the user `demo` and returns a text that tells how to sign in.
+    """Gives the user `demo` a new password, and returns a text that tells how to sign in.
 
-    The text is empty in production. If another stack uses the same database, the password does not change, because
-    people may use the password in the other stack.
+    If another stack uses the database, the password stays, and the text refers to the output of that stack. In
+    production, deactivates the user and returns an empty text.
     """
-    if not production and not claim_database():
+    if not production and not claim_database():  # People may use the password in the other stack.
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"
     password = reset_demo_user(production)
     return f"; sign in as {DEMO_USERNAME} with the password {password}" if password else ""
@@ -72,8 +70,7 @@ def sign_in_hint(production: bool) -> str:
 def prepare(with_page: bool, production: bool) -> str:
     """Prepares the database, and returns a text that tells how to sign in.
 
-    The text is empty if `with_page` is false, because without a page no person signs in. Raises StackFailure if the
-    database cannot be used.
+    The text is empty in production, or if `with_page` is False. Raises StackFailure if the database cannot be used.
     """
     try:
         prepare_database()

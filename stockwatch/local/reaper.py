@@ -1,13 +1,15 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
-This module runs as a script. The parent writes commands to the standard input of the script, one per line. `watch PID`
-adds a process group to a list, `forget PID` removes the group from the list, and `folder PATH` adds a temporary folder.
+This module runs as a script, which reads commands from its standard input, one per line:
 
-The standard input closes when the parent ends for any reason, including `kill -9`. Then the script ends the listed
-groups and removes the folders. The script imports only the standard library, so that the script starts fast: the script
-must run before the parent starts any other process.
+- `watch PID`: end this process group later;
+- `forget PID`: do not end this process group;
+- `folder PATH`: remove this folder later.
+
+When the input closes, the script ends the process groups and removes the folders.
 """
 
+# Only the standard library, so that the script starts fast: the parent starts no other process before the script runs.
 import os
 import shutil
 import signal
@@ -20,10 +22,7 @@ TERMINATION_SECONDS = 5.0
 
 
 def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Reads commands until the input ends. Returns the process groups to end and the folders to remove.
-
-    Process groups that a `forget` command names are left out.
-    """
+    """Reads commands until the input ends. Returns the process groups to end and the folders to remove."""
     groups: list[int] = []
     folders: list[str] = []
     for line in lines:
@@ -49,8 +48,8 @@ def signal_group(group: int, number: int) -> bool:
 def clean_up(groups: list[int], folders: list[str]) -> None:
     """Ends process groups, then removes folders.
 
-    Sends SIGTERM to each group, in the reverse order of `groups`. If a group still runs after TERMINATION_SECONDS,
-    sends SIGKILL to this group.
+    Sends SIGTERM to each group, the last group first. Sends SIGKILL to the groups that still run after
+    TERMINATION_SECONDS.
     """
     running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
     deadline = time.monotonic() + TERMINATION_SECONDS

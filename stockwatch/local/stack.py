@@ -1,8 +1,7 @@
-"""Runs Redis, Kafka and all services on one machine.
+"""Runs the parts of the system on one machine: Redis, Kafka and all services.
 
-A service is a management command that runs as its own process. The parts are Redis, Kafka and the services. This module
-decides which parts run, in which environment, and in which order they start and stop. This module also decides when the
-page is ready. The module `supervisor` manages the processes.
+A service is a management command that runs as its own process. This module decides which parts run, and in which order
+they start and stop. The module `supervisor` manages the processes.
 """
 
 import errno
@@ -45,46 +44,32 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services, in the order in which a price passes through them.
-
-Services stop in this order, so that updates under way still arrive.
-"""
+"""The services in the order in which they stop. A price passes through the services in the same order."""
 STOP_STEP_SECONDS = 2.0
-"""How long services may take to end before the next services get SIGTERM.
-
-Therefore all services end within 8 seconds. Usually each step takes less than a second.
-"""
+"""How long services may take to end before the next services in STOP_ORDER get SIGTERM."""
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
+# With a shorter time, the new processor may never join the group.
 SESSION_TIMEOUT = "3s"
-"""How long the embedded brokers wait for a killed processor to return.
-
-A new processor joins the group only after this time. With a shorter time, the new processor may never join.
-"""
+"""How long the embedded brokers wait for a killed processor before a new processor can take its place."""
+# The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
+# processor. On two cores, this head start makes the processor ready a second earlier, and delays no other service.
 PROCESSOR_HEAD_START_SECONDS = 0.6
-"""How long the processor runs before the other services start.
-
-The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
-processor. On two cores, this head start makes the processor ready a second earlier, and delays no other service.
-"""
+"""How long the processor runs before the other services start."""
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
 class StackFailure(RuntimeError):
-    """The stack did not start, or a part exited unexpectedly.
-
-    The text of the error says what failed. After an exit, the text names the part and shows the last lines of the
-    part's output.
-    """
+    """The stack did not start, or one of its parts exited unexpectedly. The message says what failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The parts of the stack that shall run, and their settings.
 
-    The services get the environment variables in `environment`. If the stack runs its own Redis, the stack replaces the
-    variables that name Redis. The same applies to Kafka.
+    `environment` holds the environment variables of the services. The addresses of the stack's own Redis and Kafka
+    replace the addresses in `environment`.
     """
 
     parts: frozenset[str]
@@ -93,7 +78,7 @@ class Plan:
     manage: Path
     environment: Mapping[str, str]
     redis: Mapping[str, object]
-    """The host, port, password and db of Redis. Not used if the stack starts Redis."""
+    """The value of the setting REDIS: the Redis to use if the stack does not start its own Redis."""
     host_header: str = "localhost"
     """A host name that ALLOWED_HOSTS contains, for health checks."""
 
@@ -101,12 +86,11 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` names the parts to run, such as `redis,gateway`. If `only` is empty, all parts run, but the feeder runs only
-    if `has_feeds` is true. `has_feeds` says whether the setting FEEDS names a source. If `external` is true, Redis and
-    Kafka do not run, because external servers are used. Raises StackFailure if `only` contains an unknown name, or if
-    the result would be empty.
+    `only` lists the parts, such as `redis,gateway`. An empty text means all parts, without the feeder if `has_feeds` is
+    false. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains an unknown name,
+    or if no part is left.
     """
-    all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
+    all_parts = [name for name in PARTS if has_feeds or name != "feeder"]  # without a source, the feeder has no work
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
     for name in names:
         if name not in PARTS:
@@ -118,12 +102,12 @@ def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozense
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the page cannot use the address, for example because another process does.
+    """Raises StackFailure if the page cannot listen on the port, for example because the port is in use.
 
-    For a host such as `localhost`, the port must also be free on the other loopback address, `::1` or `127.0.0.1`,
-    because browsers try both. Call this function before any part starts.
+    For a host such as `localhost`, the port must be free on `127.0.0.1` and on `::1`.
     """
     _bind(host, port)
+    # Browsers try both addresses.
     if other := OTHER_LOOPBACK.get(host):
         try:
             _bind(other, port)
@@ -143,10 +127,7 @@ def _bind(host: str, port: int) -> None:
 
 
 class Stack:
-    """Starts the parts, waits until a stop is requested, and stops the parts in order.
-
-    A stack is a context manager. At the end of the context, the stack stops the parts.
-    """
+    """The parts of a plan, which start and stop together. The end of the `with` block stops the parts."""
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
         self._plan = plan
@@ -159,8 +140,8 @@ class Stack:
     def start_servers(self) -> None:
         """Starts the stack's own Redis and Kafka if the plan has these parts.
 
-        Afterwards, `overrides` contains the environment variables with the addresses of the started servers. Raises
-        RedisNotStarted or FeedError if a server does not start.
+        Adds the addresses of the started servers to `overrides`. Raises RedisNotStarted or FeedError if a server does
+        not start.
         """
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
@@ -187,8 +168,7 @@ class Stack:
     def describe_servers(self) -> list[str]:
         """Returns lines of text that tell the user which servers the stack uses.
 
-        If the stack runs its own Redis or Kafka, the last line is a shell command. After this command, other commands
-        in the same shell use the stack's servers.
+        If the stack runs its own servers, the last line is an `export` command for shells that use these servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -200,11 +180,10 @@ class Stack:
         ]
 
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
-        """Starts the services, the processor first, and returns the result of `prepare`.
+        """Starts the services, the processor first. Returns the result of `prepare`.
 
-        `prepare` applies migrations and adds tickers while the processor starts. If no started service needs the
-        database, `prepare` is not called, and the result is empty. If the plan has a gateway, the recorder does not
-        start here: `wait_for_page` starts the recorder.
+        `prepare` makes the database ready. If no service needs the database, `prepare` is not called, and the result is
+        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder later.
         """
         self._start("processor")
         started_at = clock()
@@ -227,9 +206,8 @@ class Stack:
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
         """Waits until the page answers and Redis holds a price. Then starts the recorder.
 
-        The wait takes at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop
-        was requested during the wait. Raises StackFailure if a part exits. If the recorder started earlier, it would
-        delay the first price. The late start loses no price, because the recorder reads earlier prices from Kafka.
+        Returns `is ready`, or `shows no price yet` after READY_TIMEOUT_SECONDS, or an empty text if a stop was
+        requested. Raises StackFailure if a part exits.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"

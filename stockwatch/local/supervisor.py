@@ -1,7 +1,7 @@
-"""Starts child processes, forwards their output, reports exits, and stops children in order.
+"""Starts child processes, forwards their output, reports their exits, and stops them.
 
-Each child leads its own session. Therefore Ctrl-C in the terminal reaches only the parent. The parent then stops the
-children in order. If the parent is killed, `reaper` ends the children.
+Ctrl-C in the terminal reaches only the parent, which then stops the children in order. If the parent is killed, the
+script `reaper` ends the children.
 """
 
 import os
@@ -24,16 +24,15 @@ from stockwatch.local import reaper
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_LAST_LINES = 12
 WAIT_FOR_REAPER = 'read -r _ && exec "$@" </dev/null'
-"""A shell script that waits for the reaper, then runs a child's command.
+"""A shell script that waits for a line on standard input, then runs a child's command.
 
-The script waits for a line on standard input. The line means that the reaper watches the child. If the parent dies
-before writing the line, the script exits without running the command.
+The line means that the reaper watches the child. If the parent dies first, the command does not run.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ChildExit:
-    """A child exited unexpectedly.
+    """An unexpected exit of a child.
 
     `status` is the exit code. If a signal killed the child, `status` is minus the number of the signal.
     """
@@ -52,10 +51,7 @@ class ChildExit:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """A request to stop all processes.
-
-    `reason` says why: a signal arrived, or the output of this process was closed.
-    """
+    """A request to stop all processes. `reason` names a signal, or says that the output was closed."""
 
     reason: str
 
@@ -82,7 +78,7 @@ class Child:
 class Supervisor:
     """Starts, watches and stops child processes.
 
-    Signals, exits and a closed output go through one queue, so that the main thread handles them in order.
+    `next_event` returns exits of children and requests to stop, in the order in which they happened.
     """
 
     def __init__(self, output: TextIO) -> None:
@@ -100,10 +96,9 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Requests an orderly stop at the first signal.
+        """Handles SIGINT, SIGTERM and SIGHUP. Only the main thread may call this method.
 
-        A second signal requests an immediate stop. A signal within a second after the first signal does not count. Only
-        the main thread may call this method.
+        The first signal requests an orderly stop. A second signal requests an immediate stop.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -136,10 +131,9 @@ class Supervisor:
         self.write_line(f"{name:<9} | started as process {process.pid}")
 
     def watch(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Reports the exit of a process that the caller has started and will stop.
+        """Watches a process that the caller has started and will stop. `log` must be in a temporary folder.
 
-        If the supervisor's process is killed, the folder of `log` is removed. Therefore `log` must be in a temporary
-        folder.
+        If the supervisor's process is killed, the reaper removes this folder.
         """
         self._send_to_reaper(f"folder {log.parent}")
         self._add(Child(name, process, 0, log), self._wait_for_exit)
@@ -191,18 +185,15 @@ class Supervisor:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Notes that the exit of a child is expected, so that the exit is not reported.
-
-        Call this method before you stop the child.
-        """
+        """Keeps the supervisor from reporting the exit of a child. Call this method before you stop the child."""
         for child in self._children:
             child.exit_expected = child.exit_expected or child.name == name
 
     def stop(self, name: str) -> None:
         """Ends a child and its process group.
 
-        Sends SIGTERM to the child, and waits until the child exits or its grace time has passed. In both cases, sends
-        SIGKILL to the group, because other processes of the group may still run.
+        Sends SIGTERM to the child, and waits until the child exits or its grace time has passed. Then sends SIGKILL to
+        the group.
         """
         for child in [child for child in self._children if child.name == name]:
             self._end(child)
@@ -210,9 +201,9 @@ class Supervisor:
             self._children.remove(child)
 
     def terminate(self, names: Sequence[str], timeout: float) -> None:
-        """Sends SIGTERM to the named children, and waits until all have exited, at most `timeout` seconds.
+        """Sends SIGTERM to the named children, and waits at most `timeout` seconds until all have exited.
 
-        Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
+        Kills no child. A later `stop` counts the child's grace time from this SIGTERM.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout
@@ -222,10 +213,7 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM to a child, unless SIGTERM was sent before.
-
-        Returns the time when SIGTERM was sent.
-        """
+        """Sends SIGTERM to a child at the first call. Returns the time when SIGTERM was sent."""
         child.exit_expected = True
         if child.terminated_at is None:
             child.terminated_at = monotonic()
@@ -242,7 +230,7 @@ class Supervisor:
 
     def _end(self, child: Child) -> None:
         self._wait(child, self._terminate(child) + child.grace)
-        reaper.signal_group(child.process.pid, signal.SIGKILL)
+        reaper.signal_group(child.process.pid, signal.SIGKILL)  # other processes of the group may still run
         child.process.wait()
         for thread in child.threads:
             thread.join(1)

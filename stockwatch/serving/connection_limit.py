@@ -1,6 +1,6 @@
 """Limits how many HTTP connections one address may hold open.
 
-Pure. Connections that became WebSockets do not count, because the gateway limits WebSockets.
+Pure. A connection that becomes a WebSocket no longer counts.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,7 @@ from watchlist.gateway.sockets.address_counts import AddressCounts
 class ConnectionLimit:
     """Counts the open HTTP connections of each address.
 
-    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count, because a proxy
-    serves many clients. A peer without an address is a proxy on a Unix socket.
+    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count.
     """
 
     def __init__(self, max_per_address: int, trusted_proxies: Sequence[str]) -> None:
@@ -22,9 +21,9 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address whose count a connection increases, or None if the connection does not count.
+        """Returns the address under which a new connection is counted, or None if the connection is not counted.
 
-        `host` is the peer's address, or None for a peer without an address.
+        `host` is the peer's address, or None for a proxy on a Unix socket.
         """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None

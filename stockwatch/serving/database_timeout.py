@@ -1,7 +1,6 @@
-"""Limits how long a query of this process waits for PostgreSQL.
+"""Limits how long the queries of a gateway process wait for PostgreSQL.
 
-A proxy or NAT may drop the bytes of a connection without an error. Without a limit, the thread of a query would then
-wait until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
+Other commands, such as `migrate`, have no limit.
 """
 
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from django.db.backends.signals import connection_created
 from psycopg import Connection, errors
 
+# Without a limit, a query waits forever if a proxy or NAT drops the bytes of its connection without an error.
 QUERY_SECONDS = 10.0
 """The longest time from sending a query to the end of its result."""
 
@@ -28,14 +28,11 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Limits how long a new database connection waits for PostgreSQL.
-
-    Django's signal `connection_created` calls this function. Connections to other databases get no limit.
-    """
+    """Makes a new connection to PostgreSQL a LimitedConnection. Django calls this function for each new connection."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 
 
 def install() -> None:
-    """Limits how long all later database connections of this process wait for PostgreSQL."""
+    """Makes all later connections of this process to PostgreSQL wait at most QUERY_SECONDS."""
     connection_created.connect(limit_waits)

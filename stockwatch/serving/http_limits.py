@@ -1,10 +1,6 @@
-"""Limits size and time of HTTP requests to Daphne, and the connections of one address.
+"""Limits the size and the duration of HTTP requests to Daphne, and the number of connections of one address.
 
-Without this module, Twisted would parse forms in the event loop, wait forever for a slow client, and keep bodies of any
-size. `install` makes Daphne use the classes of this module. The plain `daphne` command has the same limits, because it
-imports the application before it opens the port.
-
-Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
+`install` makes Daphne use the classes of this module. Only this module uses private names of Twisted's HTTP server.
 """
 
 import re
@@ -21,7 +17,7 @@ from stockwatch.serving.multipart_parts import PartCounter
 from watchlist.gateway.front.unread import FIRST_BYTE_SECONDS
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest allowed body of a request."""
+"""The largest allowed body of a request to a path outside of UPLOAD_PATHS."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
 """The largest allowed body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
@@ -32,10 +28,7 @@ BODY_SECONDS = 60.0
 IDLE_SECONDS = 75.0
 """The time limit from a response to the first byte of the connection's next request."""
 LINGER_SECONDS = 5.0
-"""How long input is read and dropped after a refusal.
-
-If the connection were reset immediately, the client could not read the response.
-"""
+"""How long input is read and dropped after a refusal, so that the client can read the response."""
 MAX_DROPPED_BYTES = 4 * MAX_BODY_BYTES
 """How much input is dropped after a refusal. If more input arrives, the connection is reset."""
 
@@ -52,13 +45,10 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """An HTTP request that limits the size and the number of parts of its body.
-
-    Refuses the request as soon as the arriving body exceeds a limit. Leaves the parsing of forms to Django, which
-    parses forms in a thread.
-    """
+    """An HTTP request that is refused as soon as its body is too large or has too many parts."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Twisted would parse forms in the event loop. Django parses forms in a thread.
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
         self.body_bytes = 0
         self._parts: PartCounter | None = None
@@ -82,7 +72,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. The first byte, the headers, the body and the next request have deadlines.
+    """One HTTP connection with deadlines for the first byte, the headers, the body and the next request.
 
     Received bytes do not extend a deadline.
     """
@@ -119,11 +109,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             self._address = None
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
-        """Leaves the timeout unchanged.
-
-        Twisted calls this method for each received piece, to restart the timeout. If the timeout were restarted, a
-        client that sends one byte at a time could stay connected forever.
-        """
+        """Does nothing, because received bytes do not extend a deadline."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         if self._refused:
@@ -173,10 +159,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
     def refuse(self, status: int) -> None:
-        """Sends an empty response with the given status and ends the connection.
-
-        The rest of the request is dropped.
-        """
+        """Sends an empty response with the given status and ends the connection. Drops the rest of the request."""
         if self._refused:
             return
         self._refused = True
@@ -197,21 +180,16 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes an access log without the path and the query of requests.
-
-    Path and query are text from the client, which must not get into the log.
-    """
+    """Writes an access log without the path and the query of requests."""
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
+        # Path and query are text from the client.
         word = request.partition(" ")[0]
         super().write_entry(host, date, word if word in LOGGED_WORDS else "-", *arguments, **options)
 
 
 def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
-    """Returns a function that Daphne calls to make the protocol of each new HTTP connection.
-
-    `limit` limits how many connections one address may hold open.
-    """
+    """Returns a function that Daphne calls to make the protocol of each new HTTP connection."""
 
     def make_channel(_factory: Any) -> Any:
         return _GenericHTTPChannelProtocol(LimitedChannel(limit))
@@ -220,7 +198,7 @@ def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
 
 
 def install(limit: ConnectionLimit) -> None:
-    """Applies the limits of this module to all later connections of this process.
+    """Applies the limits of this module to all later HTTP connections of this process.
 
     Also removes paths from Daphne's access log.
     """

@@ -1,21 +1,18 @@
-"""Counts the parts of a multipart body while the body arrives.
-
-Django's parser takes 40 us per part. During this time no other code runs. Therefore a body of many parts would delay
-all prices.
-"""
+"""Counts the parts of a multipart body while the body arrives, to refuse a body with too many parts."""
 
 from collections.abc import Sequence
 
 from django.utils.http import parse_header_parameters
 
+# Django's parser takes 40 us per part, so a body with many parts would delay all prices.
 MAX_PARTS = 100
-"""The most parts of a body. Every multipart form of the site has fewer parts."""
+"""The most parts that a body may have. Every multipart form of the site has fewer parts."""
 
 
 class PartCounter:
-    """Counts the boundaries in a body. Reads the boundary from the headers as Django's parser does.
+    """Counts the delimiters between the parts of a body. The count is 0 if the body is not multipart.
 
-    `content_types` are the values of the request's Content-Type headers. The count is 0 if the body is not multipart.
+    `content_types` are the values of the request's Content-Type headers.
     """
 
     def __init__(self, content_types: Sequence[str]) -> None:
@@ -29,7 +26,7 @@ class PartCounter:
         self.count = 0
 
     def add(self, data: bytes) -> None:
-        """Counts the boundaries in the next piece of the body. A boundary may begin in an earlier piece."""
+        """Counts the delimiters in the next piece of the body. A delimiter may begin in an earlier piece."""
         if not self._delimiter:
             return
         text = self._end + data

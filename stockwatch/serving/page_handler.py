@@ -1,14 +1,6 @@
-"""Runs each HTTP request in one thread. Limits the number of simultaneous requests.
+"""Limits how many HTTP requests of a gateway process run at the same time: at most SLOTS.
 
-Django's own handler switches about twenty times between the event loop and a thread for one page, because it runs each
-hook of each middleware separately. Each switch takes as long as rendering several table rows. `PageHandler` switches
-once, and runs all middlewares and the view in the thread.
-
-All threads and the event loop share one interpreter. Without a limit, hundreds of simultaneous requests would delay the
-event loop and all prices. Therefore at most SLOTS requests run at the same time. Further requests wait in order.
-
-A request counts for at most SLOT_SECONDS, because a longer request probably waits for the database. A slow database
-therefore does not stop requests that need no database.
+A request that runs longer than SLOT_SECONDS no longer counts.
 """
 
 import asyncio
@@ -20,13 +12,17 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+# More requests at the same time would delay prices.
 SLOTS = 2
-SLOT_SECONDS = 0.1
-"""The time after which a request gives up its slot."""
+SLOT_SECONDS = 0.1  # a request that runs longer probably waits for the database
+"""The time after which a running request no longer counts."""
 
 
 class Slots:
-    """Limits how many `with` blocks run at the same time. A block that runs longer than `seconds` no longer counts."""
+    """Lets at most `count` blocks of the form `async with slots.take()` run at the same time.
+
+    A block that runs longer than `seconds` no longer counts.
+    """
 
     def __init__(self, count: int, seconds: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
@@ -52,8 +48,10 @@ class Slots:
             release()
 
 
+# Django's own handler switches about twenty times between the event loop and a thread for one page. This
+# handler switches once.
 class PageHandler(ASGIHandler):
-    """Django's ASGI handler with a limit of simultaneous requests. Each request runs in one thread."""
+    """Django's ASGI handler with a limit of simultaneous requests. Each request runs in a thread of its own."""
 
     def __init__(self) -> None:
         super().__init__()

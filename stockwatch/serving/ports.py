@@ -15,9 +15,9 @@ class PortUnavailable(Exception):
 
 
 def resolve_host(host: str) -> str:
-    """Returns the address to bind for a host.
+    """Returns the address to bind: `host`, or the address for all interfaces if `host` is empty.
 
-    An empty host means all addresses: `::` (IPv6 and IPv4) if the machine has IPv6, else `0.0.0.0`.
+    The address for all interfaces is `::` (IPv6 and IPv4) if the machine has IPv6, and `0.0.0.0` if not.
     """
     if host:
         return host
@@ -28,10 +28,10 @@ def resolve_host(host: str) -> str:
 
 
 def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = True) -> socket.socket:
-    """Returns a socket that is bound to the port. Raises PortUnavailable.
+    """Returns a socket that is bound to the port. Raises PortUnavailable if the port cannot be bound.
 
     If `shared` is true, other processes of the same user can bind `shared` sockets to the same port. If `listen` is
-    false, the socket is bound but accepts no connection.
+    false, the socket accepts no connections yet.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -52,8 +52,8 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
 def stop_listening(listener: socket.socket) -> None:
     """Stops a socket from accepting new connections, until `listen` is called again.
 
-    The socket stays bound to its port. Connections that wait in the socket's queue are reset. If other sockets share
-    the port, the kernel gives new connections to these sockets. The call affects all processes that hold the socket.
+    The socket stays bound to its port. Connections that are not accepted yet are reset. The call affects all processes
+    that hold the socket.
     """
     with suppress(OSError):  # it does not listen
         listener.shutdown(socket.SHUT_RD)

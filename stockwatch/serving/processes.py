@@ -1,13 +1,8 @@
 """Runs a gateway as several processes, and replaces each process that dies.
 
-The parent holds the port and serves no connection. On Linux, each child listens on its own socket with SO_REUSEPORT,
-and the kernel distributes connections over these sockets. On other systems, all children use one socket.
-
-The parent opens all sockets and keeps them open. A replacement therefore gets the socket of the dead child, and no
-connection in the socket's queue is lost. At the start of a drain, a child stops listening. The kernel then gives new
-connections to the other children.
-
-If there is a relay, it is one more child. The relay ends after the others.
+The parent opens the listening sockets and gives one to each child. On Linux, each child has its own socket, and the
+kernel distributes connections over these sockets. On other systems, all children use one socket. A replacement gets the
+socket of the dead child, with the waiting connections.
 """
 
 import os
@@ -29,10 +24,7 @@ from stockwatch.serving.shared_counts import SharedCounts
 log = structlog.get_logger(__name__)
 
 MIN_LIFETIME_SECONDS = 1.0
-"""A child that ends within this time is restarted after an equally long pause.
-
-Without the pause, a child that fails at its start would be restarted in a tight loop.
-"""
+"""A child that ends within this time is restarted after an equally long pause."""
 CHECK_SECONDS = 0.2
 KILL_AFTER_DRAIN_SECONDS = 5
 
@@ -40,8 +32,9 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is the longest duration of a drain, in seconds. If `relay` is true, the
-    processes share one subscription to Redis.
+    `count` is the number of processes. `drain` is the number of seconds in which the processes may close their clients'
+    sockets. If `relay` is true, the processes share one subscription to Redis. If not, each process has its own
+    subscription.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float, relay: bool) -> None:
@@ -56,9 +49,10 @@ class GatewayProcesses:
         self._signal_count = 0
 
     def run(self) -> int:
-        """Serves until SIGTERM or SIGINT. Returns the exit status. Raises PortUnavailable.
+        """Serves until SIGTERM or SIGINT. Returns the exit status. Raises PortUnavailable if the port is in use.
 
-        After the first signal the children close their clients' sockets. A second signal ends the children immediately.
+        After the first signal, the children close their clients' sockets. A second signal ends the children
+        immediately.
         """
         # Checked without SO_REUSEPORT, because with it another gateway of the same user would go unnoticed.
         open_listener(self._host, self._port).close()
@@ -79,10 +73,9 @@ class GatewayProcesses:
             return 0
 
     def _open_listeners(self) -> list[socket.socket]:
-        """Returns a list with one socket for each child.
+        """Returns one bound socket for each child. The sockets do not listen yet.
 
-        The sockets are bound, but do not listen yet. Bound sockets reserve the port while no child listens. On systems
-        other than Linux, the list repeats one socket.
+        On systems other than Linux, the list repeats one socket.
         """
         count = self._count if KERNEL_BALANCES else 1
         listeners = [open_listener(self._host, self._port, shared=True, listen=False) for _ in range(count)]

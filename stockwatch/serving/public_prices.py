@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices that must not be public."""
+"""Warns if a public site shows prices of a source that forbids its prices on public sites."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -17,8 +17,8 @@ log = structlog.get_logger(__name__)
 def warn_of_public_prices() -> None:
     """Logs one warning if this site is public and serves tickers of restricted sources.
 
-    The terms of a restricted source forbid its prices on a public site. A site is public if PRIVATE is false and other
-    machines may reach the site.
+    A site is public if PRIVATE is false and other machines may reach the site. A restricted source forbids its prices
+    on a public site.
     """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return
@@ -39,9 +39,9 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the restricted sources of served tickers, such as `Alpaca`.
+    """Returns the titles of the restricted sources whose tickers this site serves, such as `Alpaca`.
 
-    Returns no titles if the database does not answer. The gateway reports such an outage itself.
+    A restricted source forbids its prices on a public site. Returns no titles if the database does not answer.
     """
     try:
         return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())

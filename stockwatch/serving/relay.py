@@ -1,7 +1,8 @@
-"""Runs the relay: `python -m stockwatch.serving.relay LISTENER PARENT`.
+"""The relay: a process that passes prices from Redis on to all processes of a gateway.
 
-LISTENER is the file descriptor of a bound Unix socket, PARENT the id of the parent process. The relay ends when its
-parent has died, and after SIGTERM or SIGINT as soon as no gateway process is connected: processes that drain need it.
+The command is `python -m stockwatch.serving.relay LISTENER PARENT`. LISTENER is the file descriptor of a bound Unix
+socket, PARENT the id of the parent process. The relay ends when its parent has died. After SIGTERM or SIGINT, the relay
+ends as soon as no gateway process is connected.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ CHECK_SECONDS = 0.2
 
 
 async def serve(listener: socket.socket, parent: int) -> None:
-    """Passes prices on until the parent dies or a signal comes."""
+    """Passes prices on until the parent dies. After a signal, ends as soon as no gateway process is connected."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

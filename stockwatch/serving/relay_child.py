@@ -1,7 +1,7 @@
-"""Starts the relay of a gateway as a child process, and replaces it when it dies.
+"""Starts the relay as a child process of a gateway, and starts a dead relay again.
 
-The parent opens the relay's socket and keeps it. So gateway processes can connect while a dead relay is being replaced,
-and wait for the next one.
+The relay passes prices from Redis on to all processes of the gateway. The parent keeps the relay's socket open, so that
+gateway processes can connect while no relay runs.
 """
 
 import os
@@ -17,13 +17,13 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
 MIN_LIFETIME_SECONDS = 1.0
-"""A relay that ends within this time is restarted after an equally long pause."""
+"""The shortest time between two starts of the relay."""
 STOP_SECONDS = 2.0
 """How long the relay may take to end after SIGTERM."""
 
 
 class RelayChild:
-    """The relay process of a gateway. `listener` is a Unix socket that listens at `path`."""
+    """The child process that runs the module `relay`. `listener` is a Unix socket that listens at `path`."""
 
     def __init__(self, listener: socket.socket, path: str) -> None:
         self.path = path
@@ -32,7 +32,10 @@ class RelayChild:
 
     @classmethod
     def open(cls, folder: str) -> "RelayChild | None":
-        """Starts a relay with a socket in a folder. Returns None if the path is too long for a socket."""
+        """Starts a relay whose socket is in `folder`.
+
+        Returns None if no socket can be bound there, for example because the path is too long.
+        """
         listener, path = socket.socket(socket.AF_UNIX), os.path.join(folder, "relay")
         try:
             listener.bind(path)
@@ -44,7 +47,7 @@ class RelayChild:
         return cls(listener, path)
 
     def restart_if_dead(self) -> None:
-        """Starts the relay again if it has died. Call this method repeatedly. Returns immediately."""
+        """Starts the relay again if it has died. Returns immediately. Call this method repeatedly."""
         if self._process.poll() is None:
             return
         lifetime = time.monotonic() - self._started_at

@@ -1,7 +1,8 @@
-"""Runs the front and Daphne for `rungateway`, and drains the server before the end.
+"""Runs the web server of a gateway process for `rungateway`.
 
-The front accepts all connections and serves upgrades to `/ws`. The front hands all other connections over to Daphne. A
-drain closes the clients' sockets in an orderly way. The import of this module installs Twisted's asyncio reactor.
+`Front` accepts all connections, serves the WebSockets at `/ws`, and hands all other connections over to Daphne. Before
+the server stops, it drains: it closes the clients' sockets in an orderly way. The import of this module installs
+Twisted's asyncio reactor.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server. The front accepts connections from `listener`, a bound socket.
+    """Daphne's server with a `Front`, which accepts all connections.
 
-    `parent` is the process id of the parent if several processes serve the gateway, otherwise None. The server drains
-    and stops when the parent has died.
+    `listener` is a bound socket. `parent` is the id of the parent process; None means that there is no parent to watch.
+    The server drains and stops when the parent has died.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
@@ -67,38 +68,28 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway listening", host=host, port=port)
 
     def _hand_over(self, sock: socket.socket) -> None:
-        """Hands a client's connection over to Daphne, then closes `sock`.
-
-        Daphne keeps a duplicate of the socket.
-        """
+        """Hands a client's connection over to Daphne, then closes `sock`. Daphne keeps a duplicate of the socket."""
         with sock, suppress(OSError):  # the client has left, or no file descriptor is free
             reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
 
     def _watch_parent(self) -> None:
-        """Drains the server if the parent has died.
-
-        Without a parent, nothing would replace or stop this process.
-        """
         if self._parent is not None and os.getppid() != self._parent:
-            self.drain("parent exited")
+            self.drain("parent exited")  # without a parent, nothing would replace or stop this process
         else:
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
-        """Cancels the applications of all connections.
-
-        Daphne's own method raises KeyError if an application has just finished.
-        """
+        """Cancels the applications of all connections."""
+        # Daphne's own method raises KeyError if an application has just finished.
         for details in self.connections.values():
             if task := details.get("application_instance"):
                 task.cancel()
         return defer.succeed(None)
 
     def drain(self, reason: str) -> None:
-        """Stops accepting connections, closes all client sockets, and stops the server.
+        """Stops accepting connections, closes all WebSockets, and stops the server.
 
-        The sockets are closed with code 4001, one after another, as `Connections.drain` describes. A second call stops
-        the server immediately.
+        The WebSockets are closed with code 4001, one after another. A second call stops the server immediately.
         """
         if gateway.closing:
             self.stop()
@@ -112,11 +103,8 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._stop_when_closed(seconds + CLOSE_TIMEOUT_SECONDS)
 
     def _stop_when_closed(self, seconds_left: float, was_idle: bool = False) -> None:
-        """Stops the server when two checks in succession have found no work.
-
-        Between the checks, Daphne reads the connections that it has just been given, and sends what it has just
-        answered.
-        """
+        """Stops the server when two checks in a row find nothing left to serve, or after `seconds_left` seconds."""
+        # Between two checks, Daphne reads the connections that it was just given, and sends its newest responses.
         is_idle = self._is_idle
         if (is_idle and was_idle) or seconds_left <= 0:
             log.info("gateway stopped", connections_left=len(gateway.sessions))
@@ -126,7 +114,6 @@ class GatewayServer(Server):  # type: ignore[misc]
 
     @property
     def _is_idle(self) -> bool:
-        """Returns whether no session is open and no request waits for its answer."""
         has_requests = any("disconnected" not in details for details in self.connections.values())
         return not gateway.sessions and self._front.is_idle and not has_requests
 

@@ -1,8 +1,7 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory. For each process, the memory holds the number of connections, and a table with a
-count for each address. Metrics are in a folder with one file per process. Each process writes its file every second.
-The counters of a dead process are kept, so that no sum decreases.
+Connection counts are in shared memory. Metrics are in a folder with one file per process. Each process writes its file
+every second. The counters of a dead process are kept, so that no sum decreases.
 """
 
 import hashlib
@@ -24,21 +23,14 @@ log = structlog.get_logger(__name__)
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""The number of places in the table of one process.
-
-Addresses that share a place are counted together. The place depends on a secret. Therefore no client can choose an
-address that shares the place of another client.
-"""
+"""How many counts of addresses each process has in shared memory. Addresses with the same hash share a count."""
 SECRET_BYTES = 16
 MAXIMUM_ENDINGS = ("_timestamp_seconds", "_nodes_lost")
 MINIMUM_GAUGES = (
     *("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers"),
     "stockwatch_compresses_small_cohorts",
 )
-"""The total of these gauges is the minimum over all processes.
-
-The total of a timestamp is the maximum. The total of any other metric is the sum.
-"""
+"""Gauges whose total is the minimum over all processes."""
 
 
 class StoredSample(msgspec.Struct, frozen=True):
@@ -84,19 +76,17 @@ class SharedCounts:
         return memory
 
     def set_connections(self, count: int) -> int:
-        """Stores the connection count of this process.
-
-        Returns the sum of the other processes' counts.
-        """
+        """Stores the connection count of this process. Returns the sum of the other processes' counts."""
         COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
         counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
         return sum(counts) - count
 
     def note_address(self, kind: str, address: str, change: int) -> int:
-        """Adds `change` to the count of an address in this process. `kind` is `sockets` or `http`.
+        """Adds `change` to this process's count for an address. Returns the sum of the other processes' counts.
 
-        Returns the sum of the other processes' counts of this address.
+        `kind` is `sockets` or `http`. An address has one count of connections for each kind.
         """
+        # The place depends on a secret, so that no client can choose an address with the place of another client.
         digest = hashlib.blake2b(f"{kind} {address}".encode(), key=self._secret, digest_size=2).digest()
         place = int.from_bytes(digest, "big")
         total = 0
@@ -109,9 +99,9 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns where a count is in the shared memory, in bytes from the beginning.
+        """Returns where the count of an address begins in the shared memory, in bytes.
 
-        Each process has a table of counts. `slot` is the number of the process, `place` is the position in its table.
+        `slot` is the number of a process. `place` is the position of the count in the table of that process.
         """
         tables = self._slots * COUNT.size + SECRET_BYTES
         return tables + (slot * ADDRESS_PLACES + place) * ADDRESS_COUNT.size
@@ -129,10 +119,7 @@ class SharedCounts:
         new_file.replace(self._file(self._slot))
 
     def load_other_metrics(self) -> list[StoredSample]:
-        """Returns the samples of the other processes.
-
-        For a dead process, returns only the counters.
-        """
+        """Returns the samples of the other processes. For a dead process, returns only the counters."""
         samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
             if path != self._file(self._slot):
@@ -146,7 +133,7 @@ class SharedCounts:
 
 
 def read_samples(path: Path) -> list[StoredSample]:
-    """Returns the samples in a file. Returns an empty list if the file cannot be read, so that the gateway goes on."""
+    """Returns the samples in a file, or an empty list if the file cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -163,11 +150,7 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 
 
 class AllProcessesCollector(Collector):
-    """Collects metrics as totals over all processes.
-
-    `own` holds the collectors of this process. The values of the other processes are added to each value of these
-    collectors. For some metrics, the smallest or the greatest value is taken instead of the sum.
-    """
+    """Collects metrics as totals over all processes. `own` holds the collectors of this process."""
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
         self._own = list(own)
@@ -191,9 +174,9 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds samples to a metric of this process: the samples that only other processes have.
+        """Moves the samples that only other processes have from `others` to `family`.
 
-        `others` maps each sample to its values in other processes. The added samples are removed from `others`.
+        `others` is a dict from sample to the sample's values in the other processes.
         """
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)

@@ -1,4 +1,4 @@
-"""Serves static files from a middleware that runs in a thread."""
+"""Defines the middleware that answers requests for static files."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,9 @@ async def find_no_file(_request: HttpRequest) -> HttpResponseBase:
 
 
 class StaticFilesMiddleware:
-    """Answers requests for static files with ServeStatic, and passes on all other requests.
+    """Answers requests for static files with ServeStatic, and passes on all other requests."""
 
-    ServeStatic's own middleware runs only in the event loop. If the chain contained that middleware, each request would
-    switch from the thread to the event loop and back.
-    """
-
+    # With ServeStatic's own middleware, each request would switch from the thread to the event loop and back.
     sync_capable, async_capable = True, False
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -56,17 +56,20 @@ def open_redis() -> Redis:
 
 relay_counts = RelayCounts()
 relay_path = ""
-"""The socket of the relay. Empty: this process subscribes to Redis itself."""
+"""The path of the relay's Unix socket. If the path is empty, this process subscribes to Redis itself."""
 
 
 def use_relay(path: str) -> None:
-    """Makes the gateway get prices through the relay. Call this function before the gateway starts."""
+    """Makes the gateway get prices through the relay at `path`. Call this function before the gateway starts.
+
+    If `path` is empty, the gateway subscribes to Redis itself.
+    """
     global relay_path
     relay_path = path
 
 
 def open_layer() -> PriceLayer:
-    """Returns the channel layer `prices`."""
+    """Returns the channel layer that brings prices to the gateway."""
     own: PriceLayer = channel_layers["prices"]
     return RelayLayer(relay_path, own, relay_counts) if relay_path else own
 
@@ -111,14 +114,14 @@ def share_counts(shared_counts: SharedCounts) -> None:
 
 
 def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:
-    """Lets health checks and metrics answer requests for any host name.
+    """Returns an application that answers `/livez`, `/readyz` and `/metrics` for any host name.
 
-    Probes use the address of a container as the host name.
+    `allowed_hosts` is the setting ALLOWED_HOSTS. Requests to other paths are passed to `application` unchanged.
     """
     allowed = next((host.lstrip(".") for host in allowed_hosts if host != "*"), "localhost").encode()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in HEALTH_PATHS:
+        if scope["path"] in HEALTH_PATHS:  # probes use the address of a container as the host name
             headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope = {**scope, "headers": [*headers, (b"host", allowed)]}
         await application(scope, receive, send)

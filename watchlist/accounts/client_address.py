@@ -1,7 +1,4 @@
-"""Finds the address of a client, and says whether a proxy is trusted. Pure.
-
-The limits per client use this address.
-"""
+"""Finds the address of a client from its connection and the header X-Forwarded-For. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -12,10 +9,7 @@ MAX_CHARACTERS = 64
 FORWARDED = re.compile(
     r'"?(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9a-fA-F:.]+(?:%\w+)?))"?'
 )
-"""Matches an IP address with or without port, brackets and quotes.
-
-Examples are `1.2.3.4:567`, `[2001:db8::1]` and `"[2001:db8::1]:567"`.
-"""
+"""Matches an IP address with or without port, brackets and quotes, such as `"[2001:db8::1]:567"`."""
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 PLAIN_IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -25,21 +19,16 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     """Returns the address of the client, or "unknown" if the peer has no valid address.
 
     `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as `203.0.113.7,
-    10.0.0.2`. An address in `forwarded` may have a port or brackets. `trusted` holds the networks of trusted proxies,
-    such as `10.0.0.0/8`.
+    10.0.0.2`. `trusted` holds the networks of trusted proxies, such as `10.0.0.0/8`.
 
-    If the peer is not a trusted proxy, the peer is the client. Otherwise the addresses in `forwarded` are read from
-    right to left, and the client is the first address that is not a trusted proxy. The reading stops early at an
-    unreadable address. If all addresses that were read are trusted proxies, the client is the last of them, or the peer
-    if none was read.
-
-    An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home usually
-    has a whole /64 network.
+    A peer that is not a trusted proxy is the client. Behind a trusted proxy, the client is the last address in
+    `forwarded` that is not a trusted proxy. An IPv6 address is returned as its /64 network.
     """
     peer = client[0] if client else None
     if not forwarded and isinstance(peer, str) and PLAIN_IPV4.fullmatch(peer):
         return peer  # the usual case, without the slow parser
     address = _parse_address(peer)
+    # From right to left, until an address is not a trusted proxy, or the next address cannot be read.
     for hop in reversed(forwarded.split(",") if forwarded else []):
         if address is None or not _is_in(address, trusted):
             break
@@ -47,7 +36,7 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
         if before is None:
             break
         address = before
-    if isinstance(address, IPv6Address):
+    if isinstance(address, IPv6Address):  # one home usually has a whole /64 network
         return str(ip_network((int(address), 64), strict=False))  # without the name of an interface
     return str(address or "unknown")
 

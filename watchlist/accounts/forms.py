@@ -1,4 +1,4 @@
-"""Defines the forms of accounts: sign-up, e-mail address and deletion."""
+"""Defines the forms of accounts, such as sign-in, sign-up and deletion."""
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +12,15 @@ from django.contrib.auth.models import User
 from watchlist.accounts.sign_in_limit import MAX_NAME_LENGTH
 
 MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
-"""The threads that send e-mails. A process sends all waiting e-mails before the process ends.
-
-If an e-mail cannot be sent, Django logs the failure.
-"""
+"""The threads that send e-mails. A process sends all waiting e-mails before the process ends."""
 EMAIL_HELP = "Optional. Used only to reset your password."
 
 
 class SignInForm(AuthenticationForm):
-    """Asks for name and password.
-
-    A name that is too long for any account is refused before the password is hashed, because hashing takes long.
-    """
+    """Asks for name and password. Refuses a name that is too long for any account."""
 
     def clean(self) -> dict[str, Any]:
+        # Before the password is hashed, because hashing takes long.
         if len(self.cleaned_data.get("username", "")) > MAX_NAME_LENGTH:
             raise self.get_invalid_login_error()
         return super().clean()
@@ -60,10 +55,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 def _is_taken(name: str) -> bool:
-    """Returns whether an account has an equal name after case folding.
-
-    For example, bossN and boßN are equal after case folding.
-    """
+    """Returns whether an account has the same name after case folding. For example, bossN and boßN are the same."""
     folded = _fold(name)
     users = User.objects.values_list("username", flat=True)
     if users.filter(username__iexact=folded).exists():
@@ -81,12 +73,10 @@ def _fold(name: str) -> str:
 
 
 class ResetForm(PasswordResetForm):
-    """The form that sends an e-mail to reset a password.
-
-    Another thread sends the e-mail. Otherwise the duration of an answer would tell whether an account exists.
-    """
+    """The form that sends an e-mail to reset a password."""
 
     def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        # Without the thread, the duration of the response would tell whether an account exists.
         MAIL_THREADS.submit(super().send_mail, *args, **kwargs)
 
 
@@ -99,12 +89,9 @@ class PasswordField(forms.CharField):
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Asks for the e-mail address for password resets, and for the password.
+    """Asks for the e-mail address for password resets, and for the password."""
 
-    The password is needed because a person who changes the address can take over the account.
-    """
-
-    password = PasswordField()
+    password = PasswordField()  # a person who changes the address can take over the account
 
     class Meta:
         model = User

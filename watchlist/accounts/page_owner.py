@@ -1,7 +1,6 @@
-"""Refuses a request if its page was made for a different account.
+"""Refuses requests from an open page that was made for a different account.
 
-An open page does not change when the person signs in or out in another tab, or when the web session expires. The page
-then still shows the lists of the earlier account. A request from such a page is refused, and the page is reloaded.
+After the person has signed in or out in another tab, such a page still shows the lists of the earlier account.
 """
 
 from collections.abc import Callable
@@ -13,13 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
+# Only scripts send this header. A form without scripts does not need it, because it loads a whole new page.
 HEADER = "Watchlist-Owner"
-"""The name of the request header that says for which account the page was made, as `page_owner` returns it.
-
-Only scripts send this header. A form without scripts does not need the header, because it loads a whole new page.
-"""
+"""The request header that says for which account the page was made. Its value is the result of `page_owner`."""
 VISITOR = "0"
-"""The owner of a page that was made for a visitor."""
+"""The owner of a page that was made for a visitor, who has no account."""
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -33,7 +30,7 @@ def page_owner(request: HttpRequest) -> str:
 def require_same_owner(view: View[P]) -> View[P]:
     """Makes a view refuse requests from a page that was made for a different account.
 
-    The view does not run. Instead, the browser loads a new page with an explanation.
+    A refused request does not reach the view. The browser then loads a new page with an explanation.
     """
 
     @wraps(view)

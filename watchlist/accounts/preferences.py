@@ -1,6 +1,6 @@
-"""Reads and saves a person's appearance: theme, palette, density and time zone.
+"""Reads and saves the appearance of pages for one person: theme, palette, density and time zone.
 
-The database holds the appearance of an account. A cookie holds the appearance of a visitor.
+The appearance for an account is in the database. The appearance for a visitor is in a cookie.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,9 @@ CHOICES: dict[str, dict[str, str]] = {
     "palette": {"green": "Green and red", "blue": "Blue and orange"},
     "density": {"roomy": "Comfortable", "compact": "Compact"},
 }
-"""The valid values of each setting, and the label of each value.
-
-The first value of each setting is the default.
-"""
+"""The valid values of each setting, with their labels. The first value of each setting is the default."""
 MAX_ZONE_LENGTH = 64
-"""The maximum length of a typed time zone.
-
-The names of all time zones are shorter.
-"""
+"""The maximum length of a typed time zone. The names of all time zones are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +49,14 @@ SELECT_APPEARANCE = f"SELECT {', '.join(NAMES)} FROM watchlist_preferences WHERE
 
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
-    """Returns the time zones that this machine knows: `UTC`, then places such as `Asia/Tokyo`."""
+    """Returns the names of the time zones that a person can choose: `UTC`, then places such as `Asia/Tokyo`."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 
 def find_zone(text: str) -> str | None:
-    """Returns the name of a typed time zone; None if no time zone matches.
+    """Returns the name of a typed time zone, or None if no time zone matches.
 
-    The typed text is a whole name, or the last part of a name, such as `new york`. The last part must be unique.
+    A person can type a whole name. The last part is enough if only one name ends with it, such as `new york`.
     """
     if len(text) > MAX_ZONE_LENGTH:
         return None
@@ -81,10 +75,7 @@ def make_appearance(values: Mapping[str, Any]) -> Appearance:
 
 
 def appearance_of(request: HttpRequest) -> Appearance:
-    """Returns the appearance of the person who makes the request.
-
-    Several calls for one request make at most one database query.
-    """
+    """Returns the appearance for the person who makes the request. Queries the database at most once per request."""
     appearance: Appearance | None = getattr(request, "_appearance", None)
     if appearance is None:
         appearance = _read_appearance(request)
@@ -98,10 +89,7 @@ def numerals_for(request: HttpRequest) -> Numerals:
 
 
 def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Appearance) -> None:
-    """Stores the appearance in a cookie of the response.
-
-    If the request has an account, also stores the appearance in the database.
-    """
+    """Stores the appearance in a cookie and, if the request has an account, in the database."""
     values = asdict(appearance)
     if isinstance(request.user, User):
         Preferences.objects.update_or_create(owner=request.user, defaults=values)

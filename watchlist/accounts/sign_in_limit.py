@@ -1,10 +1,7 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
-Each attempt to sign in is counted as a failure before the password is checked, so that parallel attempts cannot exceed
-the limit. If the password is right, one failure is subtracted from the count of the address, and the count of the name
-is cleared. The response does not tell whether the account exists.
-
-If Redis is unavailable, every attempt is allowed: an outage must not lock people out.
+Each attempt to sign in counts as a failure before the password is checked. A right password takes this failure back. If
+Redis is unavailable, every attempt is allowed.
 """
 
 import hashlib
@@ -29,18 +26,12 @@ from watchlist.prices.quotes import redis_client
 
 MAX_NAME_LENGTH = 150
 """The maximum length of an account name in characters, as in Django's model."""
-NAME_LIMIT_FACTOR = 5
-"""The limit of a name is the limit of an address times this factor.
+NAME_LIMIT_FACTOR = 5  # with a higher limit for names, one address cannot block a name
+"""The limit of an account name is the limit of an address times this factor."""
 
-Therefore one address alone cannot block a name. The address reaches its own limit first.
-"""
-
+# A script uses the key of an address and the key of a name together, so both must have the same slot.
 KEY_GROUP = "sign-in"
-"""The group of the Redis keys in this module.
-
-A script uses the key of an address and the key of a name together. In a Redis Cluster, these keys must have the same
-slot. All keys of a group have the same slot.
-"""
+"""The group of the Redis keys in this module. All keys of a group have the same slot in a Redis Cluster."""
 
 COUNT_ATTEMPT = """
 -- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
@@ -80,8 +71,8 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 def limit_attempts(view: View) -> View:
     """Makes a sign-in view answer 429 with `Retry-After` after too many failed sign-ins.
 
-    Within SIGN_IN_WINDOW, at most SIGN_IN_FAILURES sign-ins from one client address may fail. For one account name,
-    NAME_LIMIT_FACTOR times as many sign-ins may fail, counted over all client addresses.
+    The limit for one client address is SIGN_IN_FAILURES within SIGN_IN_WINDOW. The limit for one account name is
+    NAME_LIMIT_FACTOR times as high, and counts the failures from all addresses.
     """
 
     @wraps(view)
@@ -96,7 +87,7 @@ def limit_attempts(view: View) -> View:
 def limit_password_checks(view: View) -> View:
     """Limits wrong passwords in a view that asks a signed-in person for the password again.
 
-    A wrong password counts as a failed sign-in. A password counts as right if the view calls `confirm_password` or
+    The limits are those of `limit_attempts`. A password counts as right if the view calls `confirm_password` or
     redirects.
     """
 
@@ -147,17 +138,16 @@ def confirm_password(request: HttpRequest) -> None:
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Notes in the request that the response tells the person that a name is taken."""
+    """Notes in the request that the response reveals a taken account name."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Calls the view if one more attempt to enter a password is allowed. Otherwise answers 429.
+    """Calls the view if one more attempt to enter a password is allowed. Answers 429 if not.
 
-    The attempt is counted as a failure before the call. If the password was right, one failure is subtracted from the
-    count of the address, and the count of the name is cleared. If the view raises an error before it has found the
-    password right, one failure is subtracted from both counts.
+    The attempt counts as a failure before the call. A right password, or an error of the view, takes this failure back.
     """
+    # Counted before the check, so that parallel attempts cannot exceed the limit.
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
     try:
@@ -172,17 +162,14 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Notes in the request that the person has entered the right password.
-
-    Django calls this function after each sign-in. The response alone does not show that the password was right: the
-    sign-in view also redirects a person who was signed in before.
-    """
+    """Calls `confirm_password` after each sign-in."""
+    # The response does not show that the password was right: the view also redirects a person who was signed in before.
     if request is not None:
         confirm_password(request)
 
 
 def clear_failures(name: str) -> None:
-    """Clears the failure count of a name, after a password reset by e-mail."""
+    """Clears the failure count of an account name. A password reset by e-mail calls this function."""
     try:
         client = redis_client()
         client.delete(group_prefix(client, KEY_GROUP) + name_key(name))
@@ -200,15 +187,12 @@ def address_key(request: HttpRequest) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns the Redis key of an account name.
-
-    The name is normalized as in the database, because Django finds accounts only by the normalized name. The key
-    contains a hash, because names may be long and are private.
-    """
+    """Returns the Redis key of an account name. The key contains a hash of the normalized name."""
     name = name.strip()
     # Normalization takes quadratic time. No account has a longer name, and Django does not normalize longer names.
     if len(name) <= MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFKC", name)
+    # A hash, because names may be long and are private.
     return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
 
 
@@ -244,6 +228,6 @@ def _run(script: str, keys: list[str], *arguments: int) -> int:
         client = redis_client()
         prefix = group_prefix(client, KEY_GROUP)
         return int(client.register_script(script)(keys=[prefix + key for key in keys], args=arguments))
-    except redis.RedisError as error:
+    except redis.RedisError as error:  # an outage must not lock people out
         log.warning("Redis unavailable, sign-in not throttled", error=type(error).__name__)
         return 0

@@ -14,16 +14,13 @@ from watchlist.accounts.client_address import client_address
 from watchlist.prices.quotes import redis_client
 
 HOUR_SECONDS = 3600
-MAX_NEW_SESSIONS = 600
-"""The maximum number of web sessions that visitors from one address can start in an hour.
-
-The maximum is high, because many people may share an address.
-"""
+MAX_NEW_SESSIONS = 600  # high, because many people may share an address
+"""The maximum number of web sessions that visitors from one address can start in an hour."""
 log = structlog.get_logger(__name__)
 
 
 def address_of(request: HttpRequest) -> str:
-    """Returns the client address of a request, by the same rule as in the gateway."""
+    """Returns the client address of a request."""
     peer = (request.META.get("REMOTE_ADDR", ""), 0)
     return client_address(peer, request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.GATEWAY_TRUSTED_PROXIES)
 
@@ -67,8 +64,8 @@ def count_action(name: str, seconds: int) -> Usage | None:
 def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store data in its web session.
 
-    A request that has a web session may always store data. A request without a web session would start a new one. One
-    client address may start at most MAX_NEW_SESSIONS web sessions per hour. Several calls for one request count once.
+    A request with a web session may always store data. Requests without one may start at most MAX_NEW_SESSIONS web
+    sessions per hour and client address.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

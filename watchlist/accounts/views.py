@@ -1,7 +1,4 @@
-"""Views for sign-up, sign-in, settings and passwords, and for deleting an account.
-
-After a sign-in, Django calls the module `visitor_lists`, which moves the visitor's lists into the account.
-"""
+"""Views for accounts: sign-up, sign-in, settings, passwords and deletion."""
 
 from typing import Any
 
@@ -102,10 +99,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 @never_cache
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """Shows the settings of the appearance.
-
-    A person with an account can also change the e-mail address and the password, and delete the account.
-    """
+    """Shows the settings of the appearance, and the settings of the account if there is one."""
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
 
@@ -114,10 +108,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
-    """Changes theme, palette, density and time zone for the person who sends the form.
-
-    A setting that the form does not contain does not change.
-    """
+    """Changes the settings of the appearance that the form contains: theme, palette, density and time zone."""
     current = appearance_of(request)
     chosen = {name: request.POST.get(name) or getattr(current, name) for name in CHOICES}
     zone = find_zone(request.POST.get("zone") or current.zone)
@@ -158,10 +149,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limit_password_checks
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Deletes the account with its lists, preferences and web sessions.
-
-    The person must enter the password first.
-    """
+    """Deletes the account with its lists, preferences and web sessions. The person must enter the password."""
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = DeleteAccountForm(request.user, request.POST or None)
     if not form.is_valid():
@@ -175,10 +163,8 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 
 
 def delete_sessions(user_pk: int) -> None:
-    """Deletes every web session of the account.
-
-    Decodes the web sessions of all people, because only the decoded data says to which account a web session belongs.
-    """
+    """Deletes every web session of the account."""
+    # Only the decoded data of a web session says to which account it belongs.
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
 
@@ -191,8 +177,8 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
     """Returns the groups of radio buttons for the appearance: theme, palette and density.
 
-    Each group is a dict with two keys. `name` is the name of the setting. `options` has a triple for each button: the
-    value, the label, and whether the button is chosen.
+    Each group is a dict. `name` is the setting, such as `theme`. `options` has a triple for each button: the value, the
+    label, and whether the button is chosen.
     """
     appearance = appearance_of(request)
     return [

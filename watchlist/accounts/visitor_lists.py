@@ -1,7 +1,4 @@
-"""Moves a visitor's lists into the account at every sign-up and sign-in.
-
-A sign-in to the admin also moves the lists.
-"""
+"""Moves a visitor's lists into the account at every sign-up and sign-in, also in the admin."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,10 +18,9 @@ MAX_NAMED_SYMBOLS = 12
 
 @receiver(user_logged_in)
 def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> None:
-    """Moves the visitor's lists into the account. Django calls this function after each sign-in.
+    """Moves the visitor's lists into the account, and tells the person so. Runs after each sign-in.
 
-    The person sees one message with the names of the moved lists, and one message for each list that was left out. A
-    list is left out if the account has the maximum number of lists.
+    A list is not moved if the account has the maximum number of lists.
     """
     if request is None:
         return
@@ -37,10 +33,7 @@ def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> Non
 
 
 def describe_left_out(named_list: NamedList) -> str:
-    """Returns a sentence about a list that was not moved, because the account has the maximum number of lists.
-
-    The sentence names the symbols of the list, so that the person can add the symbols to a different list.
-    """
+    """Returns a message about a list that was not moved. The message names the symbols of the list."""
     held = f" It held {_name_symbols(named_list.symbols)}." if named_list.symbols else ""
     return f"“{named_list.name}” was not kept: you have {MAX_LISTS} lists, which is the maximum.{held}"
 

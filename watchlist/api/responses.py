@@ -13,10 +13,9 @@ PROBLEM_JSON = "application/problem+json"
 
 
 def respond(request: HttpRequest, body: bytes, content_type: str = JSON, version: str = "") -> HttpResponse:
-    """Returns a response with the body and an ETag. The ETag is `version`, or a hash of the body without a version.
+    """Returns a response with the body and an ETag, or a 304 without a body if the client already has the body.
 
-    If the client already has this body, returns 304 without a body. A client that polls therefore receives few bytes
-    while nothing changes.
+    The ETag is `version`, or a hash of the body without a version.
     """
     etag = quote_etag(version or hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))

@@ -1,4 +1,4 @@
-"""Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
+"""Answers HTTP requests with JSON: quotes, market days, bars of a chart, and ticker search.
 
 The endpoints change nothing. The endpoints need an account only if the site is private.
 """
@@ -28,7 +28,7 @@ View = Callable[..., HttpResponse]
 def public(view: View) -> View:
     """Lets pages of any site read the responses of a view, including error responses.
 
-    Accepts GET and HEAD. Answers CORS preflights.
+    The view accepts GET and HEAD, and also CORS preflights.
     """
 
     @wraps(view)
@@ -51,15 +51,14 @@ def public(view: View) -> View:
 
 @public
 def show_quotes(request: HttpRequest) -> HttpResponse:
-    """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
+    """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols. Allows at most 200 symbols.
 
-    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
-    `mixed`. If the answer has no quotes, `source` is `none`. A symbol without a price or without a served ticker is
-    left out.
+    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. `source` is the
+    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes.
 
-    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis is unavailable. In a Redis Cluster,
-    answers 503 if the node of any of these symbols is unavailable.
+    Leaves out symbols without a price. Leaves out symbols whose ticker does not exist, is inactive, or is hidden by
+    GATEWAY_VALID_TICKERS. Answers 400 if the request names no symbol, an invalid symbol or too many symbols. Answers
+    503 if Redis, or a needed node of a Redis Cluster, is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -76,8 +75,10 @@ def show_days(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the newest market day of each symbol. Allows at most 200 symbols.
 
     The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
-    of the trade sizes since the day began, in shares or coins. A symbol without a recorded market day or without a
-    served ticker is left out. Answers 400 if symbols are missing, invalid or too many.
+    of the trade sizes since the day began, in shares or coins.
+
+    Leaves out symbols without a recorded market day. Leaves out symbols whose ticker does not exist, is inactive, or is
+    hidden by GATEWAY_VALID_TICKERS. Answers 400 if the request names no symbol, an invalid symbol or too many symbols.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -100,9 +101,10 @@ def show_days(request: HttpRequest) -> HttpResponse:
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers with the bars in the chart of a symbol. `?range=1h` sets the time span of the chart.
 
-    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix
-    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins. Answers 404 if no ticker has
-    the symbol.
+    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `step` is the length of
+    each bar in seconds. `start` is in unix seconds. `volume` is in shares or coins.
+
+    An unknown range is replaced by the default range. Answers 404 if no ticker has the symbol.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
@@ -125,9 +127,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from symbol to source for the requested symbols that have a served ticker.
+    """Returns a dict from symbol to source for the symbols in `?symbols=`, or None if `?symbols=` is not valid.
 
-    `?symbols=` names the requested symbols. Returns None if symbols are missing, invalid or too many.
+    Leaves out each symbol whose ticker does not exist, is inactive, or is hidden by GATEWAY_VALID_TICKERS.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))

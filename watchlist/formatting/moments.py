@@ -3,14 +3,14 @@
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 
-KEPT_SECONDS = 1024
-"""The number of kept texts. The rows of a live table show only a few different seconds."""
+KEPT_SECONDS = 1024  # the rows of a live table show only a few different seconds
+"""The maximum number of texts in the cache. Each text is for one second."""
 
 
 def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """Returns `moment` as text: `14:03:11 UTC` if `moment` is today, otherwise `2026-11-22 14:03 UTC`.
+    """Returns `moment` as text: `14:03:11 UTC` on the day of `now`, or `2026-11-22 14:03 UTC` on any other day.
 
-    Today is the day of `now` in `zone`. `moment` and `now` must have a time zone.
+    Days begin at midnight in `zone`. `moment` and `now` must have a time zone.
     """
     return _write_second(moment.replace(microsecond=0), now.astimezone(zone).date(), zone)
 

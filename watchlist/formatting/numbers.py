@@ -14,13 +14,13 @@ NO_VALUE = "–"
 ARROWS = {"up": "▲", "down": "▼", "flat": ""}
 
 VOLUME_UNITS = 100_000_000
-"""The number of units in a volume of 1, see VOLUME_UNIT in `feeds.bar_layout`."""
+"""The number of units in a volume of 1 share or coin. VOLUME_UNIT in `feeds.bar_layout` is the size of a unit."""
 
 VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
-"""Pairs of a size and its letter, the largest first."""
+"""The abbreviations of large volumes, as pairs of size and letter. The largest size is the first."""
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
-"""A context with enough digits for every float. Therefore even the largest float raises no error."""
+"""A decimal context with enough digits for every float."""
 
 _DIGITS_ABOVE_ZERO = frozenset("123456789")
 
@@ -40,11 +40,11 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def _round(value: float, decimals: int, group: str = "") -> str:
-    """Returns a rounded number as text, such as `98234.50`. `value` is at least 0. `group` is a comma or empty.
+    """Returns a rounded number as text, such as `98234.50`. A half is rounded up.
 
-    A half is rounded up, such as 0.125 to `0.13`. `format` would round a half to the even digit, here to `0.12`, but is
-    much faster than Decimal. Therefore only a half is rounded with Decimal.
+    `value` is at least 0. `group` is a comma or empty.
     """
+    # `format` is much faster than Decimal, but rounds a half to the even digit. So only a half is rounded with Decimal.
     if value * 2.0 ** (decimals + 1) % 2.0 != 1.0:
         return f"{value:{group}.{decimals}f}"
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_ROUNDING):{group}f}"
@@ -62,10 +62,7 @@ def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
-    """Returns a percentage with its sign, such as `+2.50%`.
-
-    If the value is not finite, the result is NO_VALUE.
-    """
+    """Returns a percentage with its sign, such as `+2.50%`. If the value is not finite, the result is NO_VALUE."""
     written = write_signed(value, 2, numerals)
     return written if written == NO_VALUE else written + "%"
 
@@ -73,11 +70,10 @@ def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
 def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
     """Returns a volume as a short text, such as `0.0512`, `12,345` or `1.23 M`.
 
-    `units` is the volume in units of 1e-8. M, B and T are millions, billions and trillions. If the volume is 0, the
-    result is NO_VALUE, because no size of a trade is known.
+    `units` is the volume in units of 1e-8. If the volume is 0, the result is NO_VALUE.
     """
     volume = units / VOLUME_UNITS
-    if volume <= 0:
+    if volume <= 0:  # no size of a trade is known
         return NO_VALUE
     for size, letter in VOLUME_SIZES:
         if volume >= size:
@@ -86,7 +82,7 @@ def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns `up`, `down` or `flat` by the sign of a text from `write_signed`, such as `+2.50`."""
+    """Returns `up`, `down` or `flat` for a text from `write_signed`, such as `up` for `+2.50`."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

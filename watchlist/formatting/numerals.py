@@ -1,8 +1,7 @@
 """Chooses the punctuation of numbers by the header `Accept-Language`. Pure.
 
-Numerals are the marks and the grouping of numbers in one language. Only pages use the numerals of the reader's
-language. CSV files, the API and data attributes contain plain numbers, such as `98234.50`. A page passes its numerals
-to `static/watchlist/format.js`, which applies the same rules.
+Only pages use the punctuation of the reader's language. CSV files, the API and data attributes contain plain numbers,
+such as `98234.50`. `static/watchlist/format.js` applies the same rules.
 """
 
 import re
@@ -19,14 +18,14 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 PAIR_STARTS = re.compile(r"\B(?=(?:\d{2})*\d{3}$)")
-"""Matches the places of the group marks in the digits before the point, for outer groups of two digits: 12,34,567."""
+"""Matches the positions in 1234567 at which 12,34,567 has group marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
     """The marks and the grouping of numbers in one language.
 
-    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last group before `point`
+    `group` is the mark between groups of digits, `point` the mark before the decimals. The last group before `point`
     has three digits. Each earlier group has `outer_group_size` digits, three or two: India writes 12,34,567. A number
     with fewer than `min_grouped_digits` digits before `point` is not grouped.
     """
@@ -39,10 +38,7 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """Returns the data attributes that tell `format.js` the marks and the grouping of numbers.
-
-        The result is a dict from the name of the attribute to its value.
-        """
+        """Returns the data attributes that tell `format.js` these values, as a dict from name to text."""
         return {
             "group": self.group,
             "point": self.point,
@@ -108,9 +104,9 @@ def _pick(header: str) -> Numerals:
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """Returns the language tag and the weight from a text such as `de-CH;q=0.8`.
+    """Returns the lower-case language tag and the weight from a text such as `de-CH;q=0.8`.
 
-    The tag is in lower case. If the text is invalid, the weight is 0.
+    If the text is invalid, the weight is 0.
     """
     tag, _, rest = text.partition(";")
     weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", rest)

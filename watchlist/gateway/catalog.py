@@ -54,17 +54,15 @@ def ticker_payload(listing: Listing) -> bytes:
 
 
 def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
-    """Returns a dict from symbol to ticker message. All sockets share the message objects."""
+    """Returns a dict from the symbol of each listing to a message with the `ticker` frame."""
     return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
 class Catalog:
     """Holds the newest contents of the ticker table.
 
-    `only` contains the symbols of the setting GATEWAY_VALID_TICKERS. If `only` is empty, clients may subscribe to the
-    symbols of all active tickers. Otherwise, clients may subscribe only to the symbols in `only`. `loaded` says whether
-    the table has been read. `sources` are the sources of the active tickers that clients may subscribe to. `source` is
-    the kind of these sources: `simulated`, `replay`, `live` or `mixed`.
+    `only` contains the symbols of the setting GATEWAY_VALID_TICKERS. Clients may subscribe only to these symbols. If
+    `only` is empty, clients may subscribe to the symbols of all active tickers.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -72,8 +70,11 @@ class Catalog:
         self._listings: dict[str, Listing] = {}
         self._messages: dict[str, StateMessage] = {}
         self.loaded = False
+        """Whether the ticker table has been read."""
         self.sources: frozenset[str] = frozenset()
+        """The sources of the active tickers to which clients may subscribe."""
         self.source = kind_of_sources(self.sources)
+        """The kind of `sources`: `simulated`, `replay`, `live`, or `mixed` for sources of different kinds."""
 
     def allows(self, symbol: str) -> bool:
         """Returns whether a client may subscribe to the symbol now."""
@@ -83,18 +84,14 @@ class Catalog:
         return listing is not None and listing.active
 
     def get_listing(self, symbol: str) -> Listing:
-        """Returns the listing of a symbol.
+        """Returns the listing of a symbol. If no ticker has the symbol, the listing has no name and no base price.
 
-        If no ticker has the symbol, the listing has no name and no base price. Such a listing is active only if the
-        setting GATEWAY_VALID_TICKERS contains the symbol.
+        Such a listing is active only if the setting GATEWAY_VALID_TICKERS contains the symbol.
         """
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
     def get_ticker_message(self, symbol: str) -> StateMessage:
-        """Returns the ticker message of a symbol.
-
-        All sockets get the same message object until the ticker changes.
-        """
+        """Returns the message with the `ticker` frame of a symbol. Returns the same object until the ticker changes."""
         message = self._messages.get(symbol)
         if message is None:
             message = self._messages[symbol] = make_state(symbol, ticker_payload(self.get_listing(symbol)))
@@ -102,9 +99,9 @@ class Catalog:
 
     @property
     def hidden(self) -> list[str]:
-        """Returns the symbols of the active tickers that the setting GATEWAY_VALID_TICKERS hides.
+        """Returns the symbols of the active tickers that GATEWAY_VALID_TICKERS does not contain.
 
-        The setting hides each symbol that it does not contain. An empty setting hides no symbol.
+        If the setting is empty, the result is empty.
         """
         listings = self._listings.values()
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
@@ -112,7 +109,7 @@ class Catalog:
     def replace(self, listings: Iterable[Listing]) -> list[Listing]:
         """Replaces the stored listings with `listings`. Returns the listings that changed.
 
-        A ticker that was removed from the table counts as changed. The listing of this ticker is returned as inactive.
+        The listing of a removed ticker is returned as inactive.
         """
         new = {listing.symbol: listing for listing in listings}
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
@@ -128,9 +125,9 @@ class Catalog:
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError.
+    """Returns the listings of all tickers, active and inactive.
 
-    `market` is never `closed` in these listings, because the database does not tell which markets are closed now.
+    `market` is `open` or `always`, never `closed`. Raises django.db.DatabaseError if the database cannot be read.
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")

@@ -6,22 +6,21 @@ from watchlist.gateway.protocol import CloseCode
 
 
 class GatewayCounts:
-    """Counts connections and requests. `HubCounts` counts updates.
-
-    `accepted` is the number of accepted sockets. `compressed` is the number of accepted sockets that negotiated
-    compression. `refused` maps each reason to the number of refused connections and requests. `closed` maps the name of
-    each close code to the number of sockets that the gateway closed with this code. `rotated` is the number of sockets
-    that were closed because of their age. `rate_limit_unanswered` is the number of rate checks that Redis did not
-    answer. Such a check refuses no connection.
-    """
+    """Counts connections and requests. `HubCounts` counts updates."""
 
     def __init__(self) -> None:
         self.accepted = 0
+        """The number of accepted sockets."""
         self.compressed = 0
+        """The number of accepted sockets that negotiated compression."""
         self.refused: Counter[str] = Counter()
+        """The number of refused connections and requests, by reason."""
         self.closed: Counter[str] = Counter()
+        """The number of sockets that the gateway closed, by the name of the close code."""
         self.rotated = 0
+        """The number of sockets that were closed because of their age."""
         self.rate_limit_unanswered = 0
+        """The number of rate checks that Redis did not answer. Such a check refuses no connection."""
         self.direct_writes = False
         """Whether the gateway writes to the newest connection without ASGI."""
 
@@ -30,18 +29,17 @@ class GatewayCounts:
 
 
 class RelayCounts:
-    """Says whether prices come through the relay, and counts how often the process began to subscribe to Redis itself.
-
-    Both stay at their first values in a process that has no relay.
-    """
+    """Says how this process uses the relay, a process that passes prices from Redis to all processes of a gateway."""
 
     def __init__(self) -> None:
         self.connected = False
+        """Whether prices come through the relay. Always False without a relay."""
         self.fallbacks = 0
+        """How often this process began to subscribe to Redis itself, because the relay could not be used."""
 
 
 class HubCounts:
-    """Counts updates. The counters are plain attributes, because the hub changes a counter for each update.
+    """Counts updates.
 
     Each published update adds 1 to one of these counters:
 

@@ -1,8 +1,7 @@
 """Monitors whether the database answers, and limits how many queries wait for the database.
 
-Lists and accounts need the database; prices do not. When the database becomes unavailable or available, the gateway
-tells the clients that connected with `?meta=1`. The monitor sends no query of its own. Every 0.5 s the gateway reads
-the tickers, and the monitor watches whether this succeeds.
+The gateway reads the tickers every 0.5 s, and the monitor watches whether this succeeds. When the database becomes
+unavailable or available, the gateway tells the clients that connected with `?meta=1`.
 """
 
 import asyncio
@@ -15,19 +14,14 @@ log = structlog.get_logger(__name__)
 
 QUERY_TIMEOUT_SECONDS = 3.0
 """How long a query may take. If a reading of the tickers takes longer, the database counts as unavailable."""
+# These queries share one thread with the readings of the tickers. With a higher limit, the queries could delay the
+# readings so long that a healthy database counts as unavailable.
 MAX_QUERIES = 4
-"""The most queries for connecting clients that run at the same time.
-
-These queries share one thread with the readings of the tickers. With a higher limit, the queries could delay the
-readings so long that a healthy database counts as unavailable.
-"""
+"""How many queries for connecting clients may run at the same time."""
 QUEUE_TIMEOUT_SECONDS = 1.0
 """How long a query may wait while MAX_QUERIES other queries run."""
-FAILURES_BEFORE_OUTAGE = 2
-"""After this many failed readings of the tickers in a row, the database counts as unavailable.
-
-One failure is not enough, because a restart of the database closes connections.
-"""
+FAILURES_BEFORE_OUTAGE = 2  # one failure is not enough, because a restart of the database closes connections
+"""After this many failed readings of the tickers in a row, the database counts as unavailable."""
 
 Result = TypeVar("Result")
 
@@ -35,7 +29,7 @@ Result = TypeVar("Result")
 class DatabaseMonitor:
     """Knows whether the database is available, and runs queries.
 
-    `available` is the last known state. `on_change` is called with each new state.
+    `on_change` is called with each new value of `available`.
     """
 
     def __init__(self, on_change: Callable[[bool], None]) -> None:
@@ -45,10 +39,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Awaits one call of `read`, which queries the database, and notes whether the database is available.
-
-        Does not raise the errors of `read`.
-        """
+        """Calls `read` to query the database, and updates `available`. Does not raise the errors of `read`."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()

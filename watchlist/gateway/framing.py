@@ -12,7 +12,7 @@ def frame_header(first: int, length: int) -> bytes:
 
 TEXT = 0x81
 _TEXT_HEADERS = tuple(frame_header(TEXT, length) for length in range(512))
-"""The headers of text frames by the size of the payload: a look-up takes a third of the time of `frame_header`."""
+"""The headers of text frames by the size of the payload. A look-up takes a third of the time of `frame_header`."""
 
 
 def text_frame(payload: bytes) -> bytes:

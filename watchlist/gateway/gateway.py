@@ -1,7 +1,6 @@
 """Connects, starts and stops the parts of one gateway process.
 
-The gateway starts at the first connection, because the parts need the running event loop of the server. An earlier
-start is not possible, because servers such as Daphne send no lifespan events of ASGI.
+The gateway starts at the first connection, because the parts need the running event loop of the server.
 """
 
 import asyncio
@@ -36,9 +35,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """The gateway of one process.
 
-    `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
-    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts. If
-    `deflate` is False, the gateway compresses no messages.
+    `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. A `private`
+    gateway serves only signed-in accounts. If `deflate` is False, the gateway compresses no messages.
     """
 
     def __init__(
@@ -78,10 +76,10 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway if it is not started yet, and waits until the tickers have been read.
+        """Starts the gateway at the first call, and waits until the tickers have been read.
 
         Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
-        database if the tickers have never been read and cannot be read now.
+        database if the first reading of the tickers fails.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -104,7 +102,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
+        """Ends all tasks of the gateway. Does not close the sockets."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -116,18 +114,18 @@ class Gateway:
         note_address: Callable[[str, int], int],
         save_metrics: Callable[[], None],
     ) -> None:
-        """Makes this process one of several that serve a gateway together.
+        """Makes this process share its limits and metrics with the other processes of the gateway.
 
         `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
-        process for the other processes. The gateway calls `save_metrics` about once per second.
+        process for the other processes, and is called about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001.
+        """Refuses new connections, and closes the open sockets with code 4001 in random order.
 
-        `Connections.drain` describes the arguments and the result.
+        Returns how many seconds the closing takes, from `least` to `longest`.
         """
         return self.connections.drain(least, longest)
 

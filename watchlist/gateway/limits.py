@@ -1,14 +1,15 @@
-"""Defines the limits for each client and for the number of clients. Pure."""
+"""Defines the limits of a gateway. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a gateway for each client and for the number of clients.
+    """The limits of a gateway for its clients. Times are in seconds.
 
-    Times are in seconds. `send_buffer` is a number of updates. The first twelve attributes are settings with the prefix
-    GATEWAY_ or GATEWAY_TIMEOUTS_.
+    `send_buffer` is how many updates may wait for a client in the delivery mode `all`. `rate_per_second` and
+    `rate_burst` limit new connections. `messages_…`, `bytes_…` and `frames_…` limit what one client sends. Settings
+    with the prefix GATEWAY_ set the attributes from `allowed_origins` to `max_age`.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
@@ -23,10 +24,7 @@ class Limits:
     pong_wait: float = 60.0
     ping_period: float = 54.0
     max_age: float = 0.0
-    """The longest age of a socket. 0 means no limit.
-
-    An old socket is closed, so that its client connects to another process.
-    """
+    """The longest time that a socket may stay open. 0 means no limit."""
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

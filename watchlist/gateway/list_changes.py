@@ -1,12 +1,8 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. If a reading finds that a web
-session has ended, its sockets count as visitors' sockets from then on, and receive no more `list` frames. A web session
-ends if:
-
-- the session expires or its row is deleted,
-- the password of the account changes,
-- the account is deactivated.
+The database is read once per second, with three queries for all signed-in sockets together. A socket receives no more
+`list` frames after the end of its web session. A web session ends when it expires or is deleted, when the password of
+the account changes, or when the account is deactivated.
 """
 
 import asyncio
@@ -32,13 +28,13 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
-"""A mapping from the id of each list of an account to the list's version."""
+"""The version of each list of an account, by the id of the list."""
 
 
 class ListChanges:
-    """Watches the lists of all accounts that have open sockets, and sends `list` frames.
+    """Watches the lists of all signed-in accounts, and sends `list` frames.
 
-    If the gateway is `private`, a socket is closed when its web session ends.
+    If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
     """
 
     def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
@@ -47,7 +43,7 @@ class ListChanges:
         self._private = private
 
     async def follow(self) -> None:
-        """Reads the lists of the signed-in clients and sends changes, until this task is cancelled.
+        """Reads the lists every second and sends changes, until this task is cancelled.
 
         Pauses while the database is unavailable.
         """
@@ -75,17 +71,17 @@ class ListChanges:
             self.send_changes(read, await read_versions(read))
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
-        """Sends each signed-in socket a `list` frame for each list that has changed.
+        """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.
 
-        `read` holds the web sessions whose lists were read from the database. `versions` maps each valid web session in
-        `read` to the versions of the account's lists. A socket that was sent no list yet is sent all lists. If earlier
-        state messages still wait in a socket's outbox, a later call sends the changes to this socket.
+        `read` holds the web sessions that were looked up in the database. `versions` maps a web session to the versions
+        of the account's lists. A web session has ended if it is in `read`, but not in `versions`.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
             if account_session is None:
                 continue
             if account_session in versions:
+                # A socket with an unsent state message gets its frames in a later call.
                 if session.options.meta and not session.outbox.has_waiting_state:
                     session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
                     session.list_versions = versions[account_session]
@@ -97,10 +93,9 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns a dict from each valid web session in `account_sessions` to the versions of its account's lists.
+    """Returns a dict from web session to the versions of the account's lists.
 
-    Web sessions that have ended are missing. The versions are a dict from the id of a list to the list's version.
-    Raises django.db.DatabaseError.
+    Web sessions that have ended are missing. Raises django.db.DatabaseError.
     """
     close_old_connections()
     account_sessions = list(account_sessions)
@@ -109,6 +104,7 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
     alive = set(stored.values_list("session_key", flat=True))
     versions: dict[int, dict[int, int]] = {}
     owners = _read_password_hashes(each.account for each in account_sessions if each.key in alive)
+    # Another hash means that the password has changed since the sign-in.
     valid = [each for each in account_sessions if each.key in alive and owners.get(each.account) == each.password_hash]
     for owner, number, version in Watchlist.objects.filter(owner__in={each.account for each in valid}).values_list(
         "owner_id", "id", "version"
@@ -118,18 +114,15 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns a dict from the id of each active account to the account's password hash.
-
-    A web session that has another hash is not valid, because the password has changed since the sign-in.
-    """
+    """Returns the password hash of each active account, by the id of the account."""
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}
 
 
 def changed_lists(before: Versions, now: Versions) -> list[StateMessage]:
-    """Compares two readings of an account's lists, and returns a `list` message for each list that differs.
+    """Returns a `list` message for each list whose version differs between `before` and `now`.
 
-    `before` and `now` map the id of each list to its version. The message for a deleted list has version 0.
+    The message for a deleted list has version 0.
     """
     changed = [(number, version) for number, version in now.items() if before.get(number) != version]
     changed += [(number, 0) for number in before if number not in now]

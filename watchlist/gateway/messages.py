@@ -1,8 +1,4 @@
-"""Defines the messages that a gateway sends: updates, state messages and replies. Pure.
-
-The type of a message decides how the outbox keeps the message while the client does not read. For each update, all
-sockets of a cohort share one message object.
-"""
+"""Defines the messages that a gateway sends: updates, state messages and replies. Pure."""
 
 from typing import final
 
@@ -13,7 +9,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """One update. `payload` is the published JSON text. `frame` is the text frame with this payload."""
+    """A price update. `payload` is its JSON text as published. `frame` is a WebSocket text frame with this payload."""
 
     symbol: str
     frame: bytes
@@ -22,10 +18,10 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
-    """A frame that the client did not ask for, such as `ticker`.
+    """A frame about the newest state of something, such as a `ticker` frame.
 
-    While the client does not read, a new message replaces the waiting message with the same key. The key of a `ticker`
-    frame is the symbol of the ticker. All other keys begin with a lower-case letter, unlike symbols.
+    A new message replaces an unsent message with the same key. The key of a `ticker` frame is a symbol. All other keys
+    begin with a lower-case letter, which no symbol contains.
     """
 
     key: str

@@ -1,7 +1,4 @@
-"""Defines the metrics of a gateway process for Prometheus.
-
-The class GatewayCollector reads the counters of the gateway when Prometheus requests the metrics.
-"""
+"""Defines the metrics of a gateway process for Prometheus."""
 
 from collections.abc import Callable, Iterator
 
@@ -24,7 +21,7 @@ END_TO_END = Histogram(
 
 
 class GatewayCollector(Collector):
-    """Reads the metrics of a gateway when Prometheus requests them. Register one collector per process.
+    """Collects the metrics of a gateway when Prometheus requests them. Register one collector per process.
 
     `count_tasks` returns the number of tasks of the event loop.
     """

@@ -1,7 +1,7 @@
 """Parses the requests to `/ws` and builds the replies.
 
-Pure: no I/O, no clock, no framework. docs/protocol.md describes the requests and replies. Other people's programs rely
-on the keys, codes and texts, which must therefore not change.
+Pure: no I/O, no clock, no framework. docs/protocol.md describes requests and replies. Keys, codes and texts must not
+change, because the programs of other people rely on them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ from feeds.symbols import upper_case
 from watchlist.errors import WatchlistError
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""The most bytes of a message from a client."""
+"""The longest message that a client may send."""
 MAX_ECHO_CHARACTERS = 64
-"""The most characters that a reply repeats from a client's text."""
+"""The most characters that a reply quotes from a client's text."""
 MAX_REJECTED_SYMBOLS = 256
-"""The most rejected symbols that one reply names. A reply is therefore never much larger than its request."""
+"""The most rejected symbols that one reply names."""
 
 
 class CloseCode(IntEnum):
@@ -44,7 +44,7 @@ class CloseCode(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Codes of error replies. An error reply alone does not close the socket."""
+    """Codes of error replies."""
 
     MALFORMED = 400
     UNKNOWN_SYMBOL = 404
@@ -56,7 +56,7 @@ class ErrorCode(IntEnum):
 
 
 class BadRequest(WatchlistError):
-    """A request, or the query of a connection, is invalid. `id` is the request's id, or None if unknown."""
+    """A client's request or query string is invalid. `id` is the id of the request, or None if unknown."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -70,10 +70,10 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `action` is one of ACTIONS.
+    """One request of a client. `action` is one of ACTIONS.
 
-    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the unchecked value of
-    `payload.options`.
+    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
+    `payload.options`, which the parser does not check.
     """
 
     action: str
@@ -86,8 +86,9 @@ class Request:
 class ConnectionOptions:
     """The options in the query string of a connection.
 
-    `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
-    requests `ticker`, `feed`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
+    With `batch`, the client gets arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
+    With `meta`, the client gets `ticker`, `feed`, `list` and `service` frames. With `notice`, the client gets a
+    `reconnect` frame before the gateway closes the socket with the code 4001.
     """
 
     batch: bool = False
@@ -97,7 +98,7 @@ class ConnectionOptions:
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
+    """Parses a query string such as `batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
 
     Raises BadRequest for an invalid heartbeat.
     """
@@ -117,9 +118,9 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns True if `text`, a socket's first message, starts action mode. Returns False for array mode.
+    """Returns whether a socket uses action mode. `text` is the first message of the socket.
 
-    The mode of a socket never changes after the first message.
+    In action mode, requests are JSON objects. In array mode, requests are arrays of symbols.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -140,7 +141,7 @@ def parse_array(text: str) -> Request:
 def parse_action(text: str) -> Request:
     """Parses a request of action mode, such as `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`.
 
-    Raises BadRequest for an invalid request. The error contains the request's id if the id could be read.
+    Raises BadRequest for an invalid request. The error has the request's id if the id could be read.
     """
     value = _parse(text)
     if not isinstance(value, dict):
@@ -186,7 +187,7 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the changed symbols, or all subscribed symbols for the action `list`. `rejected` maps each rejected
+    `symbols` are the symbols that the request has subscribed, unsubscribed or listed. `rejected` maps each rejected
     symbol to the reason. `options` are the current delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
@@ -223,9 +224,9 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame, which reports dropped updates of a symbol in mode `all`.
+    """Returns the `lost` frame, which reports dropped updates of a symbol in the delivery mode `all`.
 
-    `first` is the smallest seq_id of the dropped updates, and `last` the greatest seq_id.
+    `first` and `last` are the smallest and the greatest seq_id of the dropped updates.
     """
     return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
 
@@ -233,9 +234,9 @@ def lost(symbol: str, first: int, last: int) -> bytes:
 def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str) -> bytes:
     """Returns the `heartbeat` frame, which clients request with `?heartbeat=`.
 
-    `timestamp` is the gateway's time in unix microseconds. `number` is 1 in the first heartbeat of a socket, 2 in the
-    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is the kind of
-    the sources, such as `live`; `kind_of_sources` describes the kinds.
+    `timestamp` is the gateway's time in unix microseconds. `number` counts the heartbeats of the socket from 1.
+    `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is the kind of the
+    gateway's sources, such as `live`.
     """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
@@ -246,14 +247,14 @@ def feed(source: str, title: str, state: str, reason: str, since: int, symbols: 
     """Returns the `feed` frame about a source of real prices, for clients with `?meta=1`.
 
     `title` is the name that people see, such as `Kraken`. `since` is the time of the last change of `state`, in unix
-    microseconds. `symbols` maps the name of a state of symbols, such as `halted`, to the symbols in this state.
+    microseconds. `symbols` maps a state of symbols, such as `halted`, to the symbols in this state.
     """
     frame = {"type": "feed", "source": source, "title": title, "state": state, "reason": reason, "since": since}
     return msgspec.json.encode(frame | {"symbols": symbols})
 
 
 def reconnect(retry_after_ms: int) -> bytes:
-    """Returns the `reconnect` frame, which announces a shutdown to clients with `?notice=1`."""
+    """Returns the `reconnect` frame, which tells clients with `?notice=1` to connect again after `retry_after_ms`."""
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 

@@ -1,7 +1,7 @@
 """Sends `feed` frames to clients when the state of a source has changed.
 
-Reads the states of the sources of all served tickers once per second, with one command of Redis. While Redis does not
-answer, clients receive no `feed` frames. They notice the outage because no prices arrive.
+Reads the state of each source of real prices from Redis once per second. While Redis does not answer, clients receive
+no `feed` frames.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ MAX_REASON_CHARACTERS = 200
 
 
 class SourceChanges:
-    """Watches the states of sources. `unix_micros` returns the time in unix microseconds."""
+    """Watches the states of sources, and sends `feed` frames. `unix_micros` returns the time in unix microseconds."""
 
     def __init__(self, catalog: Catalog, connections: Connections, unix_micros: Callable[[], int]) -> None:
         self._catalog = catalog
@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns all `listings`. A listing gets the market CLOSED if its source says that its market is closed."""
+        """Returns the listings, with the market CLOSED where the source reports that the market is closed."""
         if not self._closed:
             return listings
         return [
@@ -89,7 +89,7 @@ class SourceChanges:
         return make_state(f"feed {source}", payload)
 
     def _served_symbols(self, source: str, symbols: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Keeps only the symbols that this gateway serves with prices from `source`.
+        """Returns only the symbols that this gateway serves with prices from `source`.
 
         `symbols` and the result map each state of symbols, such as `halted`, to the symbols in this state.
         """

@@ -1,7 +1,6 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s, and compares the table with the catalog. Django's signals do not suffice, because
-`QuerySet.update` sends no signal.
+Reads the ticker table every 0.5 s, and compares the table with the catalog, which holds the tickers in memory.
 """
 
 import asyncio
@@ -15,13 +14,15 @@ from watchlist.gateway.sockets.connections import Connections
 
 log = structlog.get_logger(__name__)
 
+# The table is read again and again, because `QuerySet.update` sends no signal.
 READ_SECONDS = 0.5
 
 
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table. `mark_markets` takes listings, and returns them with closed markets marked as closed.
+    `load` reads the ticker table and returns its listings. `mark_markets` returns the listings with the market CLOSED
+    where a market is closed now.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class TickerChanges:
     async def wait_loaded(self) -> None:
         """Waits until the ticker table has been read at least once.
 
-        If the first reading fails, raises the error of this reading.
+        Starts a reading if necessary. Raises an error if this reading fails.
         """
         if self._catalog.loaded:
             return
@@ -69,7 +70,7 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends each listing in a `ticker` frame.
+        """Sends a `ticker` frame for each listing.
 
         The frame goes to the sockets with `?meta=1` that subscribe to the symbol of the listing.
         """

@@ -16,8 +16,7 @@ class AccountSession:
     """A web session of an account.
 
     `key` is the session key in the cookie. `account` is the id of the account. `password_hash` is the account's
-    password hash at the time of the look-up. A new password changes this hash, and ends all web sessions with the old
-    hash.
+    password hash at the time of the look-up. A web session ends when this hash changes.
     """
 
     key: str
@@ -26,10 +25,7 @@ class AccountSession:
 
 
 def read_session_key(cookies: str) -> str | None:
-    """Returns the session key in a Cookie header.
-
-    Returns None if the header contains no session key, or a key with other characters than letters and digits.
-    """
+    """Returns the session key in a Cookie header, or None if the header has no valid key."""
     try:
         found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

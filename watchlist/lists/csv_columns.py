@@ -1,7 +1,4 @@
-"""Finds the columns of an imported file that hold list names and symbols. Pure.
-
-This module reads only the header of the file.
-"""
+"""Finds the columns of an imported file that hold list names and symbols. Pure."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -20,10 +17,10 @@ LIST_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The places of the column of symbols and of the column of list names in an imported file.
+    """Says which columns of an imported file hold the symbols and the list names.
 
-    `symbols` and `names` are indexes, which count from 0. `names` is None if the file has no column of list names.
-    `count` is the number of cells of the header.
+    `symbols` is the position of the column of symbols, from 0. `names` is the position of the column of list names, or
+    None if the file has no such column. `count` is the number of cells of the header.
     """
 
     symbols: int
@@ -32,9 +29,9 @@ class Columns:
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
-    """Returns the columns if `cells`, the cells of a line, are a header. Otherwise returns None.
+    """Returns the columns that a header names, or None if `cells` are not the cells of a header.
 
-    The names of columns can have any case and any order.
+    Column names can have any case and any order.
     """
     headers = [_normalize(cell) for cell in cells]
     symbols = _find(headers, SYMBOL_HEADERS)

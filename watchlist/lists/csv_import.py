@@ -1,7 +1,6 @@
 """Reads a person's lists from a file. Pure.
 
-The file is an export of this site, an export of another site, or a plain list of symbols. In exports of this site,
-`feeds.csv_cells` has escaped some cells. This module removes the escaping, so that the import gives the same lists.
+The file is an export of this site, an export of another site, or a plain list of symbols.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,11 +13,9 @@ from watchlist.lists.csv_lines import Line, read_cells, split_lines
 from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
+# MAX_LISTS lists of MAX_SYMBOLS symbols fit into a file of this size.
 MAX_FILE_BYTES = 2_500_000
-"""The maximum size of an imported file in bytes.
-
-A file of this size has room for MAX_LISTS lists of MAX_SYMBOLS symbols. Django's limit for a form is higher.
-"""
+"""The maximum size of an imported file in bytes."""
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
 SECTION = "###"
@@ -26,10 +23,10 @@ SECTION = "###"
 
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
-    """A line that is not imported.
+    """A line of the file that is not imported.
 
-    `line` is the number of the line, from 1. `text` is the beginning of the line. `reason` says why the
-    line is refused.
+    `line` is the number of the line, from 1. `text` is the beginning of the line. `reason` is a sentence for the
+    person.
     """
 
     line: int
@@ -48,14 +45,12 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
-    If the file has a header, only the columns of symbols and of list names are read. Without a header, each line has
-    one of these forms:
+    Symbols that the file puts into no list are added to a list called `name`. If the file has a header, only the
+    columns of symbols and of list names are read. Without a header, each line has one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
     - `###NAME`: the symbols in the lines below belong to the list NAME
-
-    `name` is the name of the list for symbols that the file puts into no list.
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -67,10 +62,7 @@ def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> I
 
 
 def name_of_file(file_name: str) -> str:
-    """Returns a list name for a file: the file's name without the ending.
-
-    Returns DEFAULT_NAME if a list cannot have the file's name.
-    """
+    """Returns the file's name without the ending, or DEFAULT_NAME if a list cannot have this name."""
     stem, dot, ending = file_name[:255].rpartition(".")
     stem = stem if dot else ending
     try:
@@ -109,11 +101,12 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether a line is a comment: whether the line begins with `#`, but not with `###`.
+        """Returns whether a line is a comment.
 
-        In a file with a header, a line with as many cells as the header is no comment: the first cell may be the name
-        of a list, such as `#1`.
+        A comment begins with `#`, but not with `###`. In a file with a header, a line with as many cells as the header
+        is no comment.
         """
+        # The first cell of such a line may be the name of a list, such as `#1`.
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
     def _read_columns(self, line: Line, columns: Columns) -> None:
@@ -145,7 +138,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell of a line is the name of a list, in a file without a header.
+        """Returns whether a line begins with the name of a list. The file has no header.
 
         A cell that may be a symbol is never the name of a list.
         """
@@ -156,9 +149,9 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells of a line that are not empty. Splits a cell such as `AAPL MSFT` into its words.
+        """Yields the cells of a line, without empty cells. Yields the words of a cell such as `AAPL MSFT` one by one.
 
-        A cell is split if its first word is a symbol and the whole cell is no symbol.
+        Such a cell is no symbol, but its first word is a symbol.
         """
         for cell in filter(None, cells):
             words = cell.split()
@@ -174,10 +167,7 @@ class _Reader:
             self._refuse(line, reason, shown)
 
     def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds a symbol to the list called `name` and returns an empty string.
-
-        If the symbol or the name is refused, returns the reason.
-        """
+        """Adds a symbol to the list called `name`. Returns why the symbol or the name is refused, or an empty text."""
         try:
             named_list = NamedList(0, check_name(name, ()))
         except BadName as error:

@@ -1,7 +1,7 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator of the cells, and accepts Excel's line `sep=;`. If a quotation mark is wrong, only the line with
-this mark cannot be read.
+Finds the separator of the cells, and accepts Excel's line `sep=;`. A wrong quotation mark makes only its own line
+unreadable.
 """
 
 import csv
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_LINES = 20
+# Without this maximum, a quotation mark that is never closed would cost much work.
 MAX_JOINED_LINES = 5
-"""The maximum number of lines that one quoted cell can span.
-
-Without this maximum, a quotation mark that is never closed would cost much work.
-"""
+"""The maximum number of lines in one quoted cell."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)
 QUOTED = re.compile(r'"[^"]*"')
@@ -25,7 +23,8 @@ QUOTED = re.compile(r'"[^"]*"')
 class Line:
     """One line of an imported text, split into cells.
 
-    `number` counts from 1. If the line cannot be read, `problem` says why. Otherwise `problem` is empty.
+    `number` is the number of the line, from 1. `problem` says why the line cannot be read. A readable line has an empty
+    `problem`.
     """
 
     number: int
@@ -39,13 +38,16 @@ class Line:
 
 
 def split_lines(text: str) -> list[tuple[int, str]]:
-    """Returns pairs of a line's number, from 1, and the line. Leaves out blank lines."""
+    """Returns the number, from 1, and the text of each line. Leaves out blank lines."""
     lines = enumerate(LINE_END.split(text.lstrip("\N{BYTE ORDER MARK}")), start=1)
     return [(number, line) for number, line in lines if line.strip()]
 
 
 def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
-    """Yields each line, split into cells. `lines` are the pairs from `split_lines`."""
+    """Yields the lines, split into cells. Leaves out a first line such as `sep=;`.
+
+    `lines` are the pairs from `split_lines`.
+    """
     separator = ","
     if lines:
         declared = SEPARATOR_LINE.fullmatch(lines[0][1])
@@ -59,11 +61,7 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 
 
 def sniff_separator(lines: Sequence[str]) -> str:
-    """Returns the character that most likely separates the cells of these lines.
-
-    Of several separators, prefers one that is in the first line, then the one that is in most of the first
-    SNIFFED_LINES lines, then the most frequent one in the first line.
-    """
+    """Returns the character that most likely separates the cells of these lines."""
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
 
@@ -74,9 +72,9 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Reads one record: the first of `lines`, and more lines if a cell in quotation marks continues in them.
+    """Reads the record at the start of `lines`. Returns the record, and how many lines the record has.
 
-    Returns the record as a Line, and the number of lines that the record takes.
+    A record has several lines if a cell in quotation marks contains line ends.
     """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):

@@ -11,10 +11,7 @@ BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Returns the text without case and accents: `Nestlé` and `NESTLE` become `nestle`.
-
-    Cuts the text at MAX_LENGTH characters.
-    """
+    """Returns the text without case and accents, cut at MAX_LENGTH characters: `Nestlé` becomes `nestle`."""
     # Normalization takes quadratic time, so the length is limited first.
     letters = unicodedata.normalize("NFKD", text[:MAX_LENGTH].casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(BASE_LETTERS)

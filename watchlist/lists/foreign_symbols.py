@@ -14,25 +14,19 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol for a spelling; None if no known symbol fits.
-
-    Examples of spellings are `NASDAQ:AAPL`, `BRK-B` and `BTC-USD`.
-    """
+    """Returns the symbol in `known` for a spelling such as `NASDAQ:AAPL` or `BRK-B`, or None if no symbol fits."""
     return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
 
 
 def clean_spelling(spelling: str) -> str:
-    """Returns the text in NFKC and upper case, without invisible characters such as direction marks."""
+    """Returns the text in upper case, in the Unicode form NFKC, and without invisible characters."""
     # Normalization takes quadratic time, so the length is limited first.
     text = unicodedata.normalize("NFKC", spelling.strip()[:MAX_SPELLING_LENGTH])
     return upper_case("".join(letter for letter in text if unicodedata.category(letter) != "Cf"))
 
 
 def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text, then other symbols that the text may mean.
-
-    A symbol that differs less from the text comes earlier.
-    """
+    """Yields the text, then other symbols that the text may mean. The most similar symbols come first."""
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

@@ -1,8 +1,4 @@
-"""Reads the tickers of a list from the database.
-
-Each page makes one of these queries. Therefore they are written in SQL: Django would need longer to build a query, and
-an instance of `Ticker` for each row of the table, than the database needs to answer.
-"""
+"""Reads the tickers of a list from the database."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,7 +7,7 @@ from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker. The attributes are those of `feeds.models.Ticker`."""
+    """The attributes of a `feeds.models.Ticker` that a page shows."""
 
     symbol: str
     name: str
@@ -22,6 +18,7 @@ class ListedTicker(NamedTuple):
     currency: str
 
 
+# Each page makes one of these queries. Django would take longer to build it than the database takes to answer it.
 SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields)} FROM feeds_ticker AS ticker"  # noqa: S608 - no value is part of the text
 OF_LIST = """
 JOIN watchlist_entry AS entry ON entry.ticker_id = ticker.id
@@ -32,7 +29,7 @@ ORDER BY entry.position, entry.id
 
 
 def read_listed_tickers(list_key: int, owner_pk: int) -> list[ListedTicker]:
-    """Returns the tickers of an account's list in the person's order."""
+    """Returns the tickers of one list of an account, in the order of the list."""
     return _read(SELECT + OF_LIST, [list_key, owner_pk])
 
 

@@ -8,12 +8,10 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 
 
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
-    """Adds the lists of a file to a person's lists.
+    """Adds new lists to a person's lists. Returns the changed lists, and sentences about what was not added.
 
-    Returns two values: the changed lists of the person, and sentences about lists and symbols that were not added.
-
-    If a list of the file and a list of the person have the same name, `replace` decides. If `replace` is true, the
-    symbols of the file replace the symbols of the person's list. Otherwise the symbols of the file are added.
+    If the person has a list with the same name as a new list, the person's list gets the new symbols. If `replace` is
+    True, the person's list also loses its old symbols.
     """
     problems = []
     for new in new_lists:
@@ -32,11 +30,10 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
-    """Adds new lists to a person's lists. If a name is taken, adds a number to the name of the new list.
+    """Adds new lists after a person's lists. A new list whose name is taken gets a number, such as `Tech 2`.
 
-    Ignores a new list if the person has a list with the same name and symbols. Any other new list is left out if the
-    person has the maximum number of lists. Returns three values: all lists of the person, the names of the added lists,
-    and the new lists that were left out.
+    Skips a new list if the person has a list with the same name and symbols. Returns three values: all lists of the
+    person, the names of the added lists, and the new lists for which there was no room.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -53,7 +50,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns `name`. If the person already has a list with this name, adds a number, such as `Tech 2`."""
+    """Returns `name`, or a name such as `Tech 2` if the person already has a list called `name`."""
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))
@@ -62,9 +59,7 @@ def free_name(name: str, user_lists: UserLists) -> str:
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Returns a copy of `user_lists` in which the list `old` has the symbols `symbols`.
-
-    Finds the list `old` by its name, because several new lists can have the same key: UNSAVED.
-    """
+    """Returns a copy of `user_lists` in which the list `old` has these symbols."""
+    # Compares names, because several new lists can have the key UNSAVED.
     changed = replace_fields(old, symbols=symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -15,10 +15,7 @@ MAX_NAME_LENGTH = 40
 UNSAVED = 0
 """The key of a list that is not stored yet."""
 JOINERS = "\u200c\u200d"
-"""The characters zero width non-joiner and zero width joiner.
-
-Some emoji and words of some scripts contain these characters.
-"""
+"""Zero width non-joiner and zero width joiner, which some emoji and some words contain."""
 JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 
@@ -26,8 +23,8 @@ JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 class NamedList:
     """A list. `key` identifies the list among the person's lists.
 
-    `symbols` are in the person's order, and no symbol occurs twice. `columns` holds the keys of the chosen columns, in
-    order. `columns` is empty if the person chose no columns. `page.columns` defines the keys.
+    `symbols` are in the person's order, without duplicates. `columns` holds the keys of the columns that the person
+    chose, in order. `columns` is empty for the default columns.
     """
 
     key: int
@@ -55,7 +52,7 @@ class NamedList:
     def move(self, symbol: str, position: int) -> "NamedList":
         """Returns a copy with `symbol` moved to `position`, which counts from 0. Raises NotListed.
 
-        A negative position means the start of the list. A position that is too large means the end of the list.
+        A negative position means the start of the list. A position after the end means the end.
         """
         rest = self.remove(symbol).symbols
         position = max(0, min(position, len(rest)))
@@ -70,10 +67,7 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order.
-
-    There is always at least one list.
-    """
+    """All lists of one person, in the person's order."""
 
     lists: tuple[NamedList, ...]
 
@@ -85,18 +79,12 @@ class UserLists:
         raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
     def find_by_name(self, name: str) -> NamedList | None:
-        """Returns the list with this name; None if no list has the name.
-
-        Ignores case and the encoding of accents.
-        """
+        """Returns the list with this name, or None. Ignores case and the encoding of accents."""
         key = name_key(name)
         return next((each for each in self.lists if name_key(each.name) == key), None)
 
     def replace(self, changed: NamedList) -> "UserLists":
-        """Returns a copy in which `changed` replaces the list with the same key.
-
-        Raises NoSuchList.
-        """
+        """Returns a copy in which `changed` replaces the list with the same key. Raises NoSuchList."""
         self.find(changed.key)
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
@@ -119,10 +107,7 @@ class UserLists:
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Returns a copy without the list that has this key. Raises NoSuchList.
-
-        Raises BadName if the person has only this list.
-        """
+        """Returns a copy without the list with this key. Raises NoSuchList, or BadName for the only list."""
         self.find(key)
         if len(self.lists) == 1:
             raise BadName("This is your only list. Rename it, or remove its symbols.")
@@ -140,9 +125,9 @@ class UserLists:
 
 
 def check_name(name: str, others: Sequence[NamedList]) -> str:
-    """Returns the name of a list in NFC with single spaces.
+    """Returns the name of a list in the Unicode form NFC, with single spaces.
 
-    Raises BadName if the name is not allowed, or if a list in `others` has the same name.
+    Raises BadName if the name is not allowed, or if a list in `others` has the name.
     """
     name = " ".join(name.split())
     if not name:
@@ -160,19 +145,12 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns a key for the comparison of names. Two names with the same key count as equal.
-
-    Such names differ only by case or by the encoding of accents.
-    """
+    """Returns a key for comparisons. Names that differ only by case or the encoding of accents have the same key."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
 
 
 def _is_visible(name: str) -> bool:
-    """Returns whether all characters of a name are printable characters or correct joiners.
-
-    Joiners are the invisible characters in JOINERS. A joiner is correct between two parts of an emoji, and between two
-    letters of a script without upper case.
-    """
+    """Returns whether a name has no invisible characters. JOINERS between characters that can be joined are allowed."""
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
         joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
         if not letter.isprintable() and not joins:

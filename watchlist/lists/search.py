@@ -23,20 +23,17 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 
 
 def served_tickers() -> QuerySet[Ticker]:
-    """Returns the active tickers that this site offers.
+    """Returns the active tickers that GATEWAY_VALID_TICKERS names.
 
-    If GATEWAY_VALID_TICKERS is set, only tickers whose symbols are in this setting are offered.
+    If the setting is empty, returns all active tickers.
     """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
 
 
 def served_names(limit: int) -> list[tuple[str, str]]:
-    """Returns pairs (symbol, name) of the first `limit` served tickers, sorted by symbol.
-
-    Each page makes this query. The query is written in SQL, because Django would need longer to build the query than
-    the database needs to answer it.
-    """
+    """Returns pairs (symbol, name) of the first `limit` served tickers, sorted by symbol."""
+    # Each page makes this query. Django would take longer to build the query than the database takes to answer it.
     valid = settings.GATEWAY_VALID_TICKERS
     only_valid = f" AND symbol IN ({', '.join(['%s'] * len(valid))})" if valid else ""
     query = f"SELECT symbol, name FROM feeds_ticker WHERE active{only_valid} ORDER BY symbol LIMIT %s"  # noqa: S608 - no value is part of the text
@@ -56,20 +53,16 @@ def is_served(ticker: Ticker | ListedTicker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol; None if no ticker has the symbol.
-
-    Ignores case. Also finds tickers that are not served.
-    """
+    """Returns the ticker with this symbol, or None. Ignores case. Also finds tickers that are not served."""
     symbol = upper_case(symbol)
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None
 
 
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
-    """Returns the served tickers that match a text, the best matches first.
+    """Returns at most `limit` served tickers that match a text, the best matches first. Ignores case and accents.
 
-    If the text is the whole symbol of a ticker, this ticker comes first. Tickers whose symbol or name begins with the
-    text come before other matches. Ignores case and accents.
+    The ticker whose symbol equals the text comes first. Tickers whose symbol or name begins with the text come next.
     """
     # No name has an unprintable character, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
@@ -81,9 +74,9 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Searches symbols and names of served tickers in the database. Returns at most `limit`, the best first.
+    """Returns at most `limit` served tickers whose symbol or name contains `text`, the best matches first.
 
-    Ignores the case of ASCII letters. `_search_accents` finds names with other letters.
+    Ignores the case of ASCII letters only. `_search_accents` finds names with other letters.
     """
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
@@ -98,10 +91,8 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 
 
 def _search_accents(text: str) -> Iterator[Ticker]:
-    """Yields each served ticker that has a non-ASCII letter in its name and `text` in its name without accents.
-
-    Python compares these names, because some databases do not ignore the case and accents of non-ASCII letters.
-    """
+    """Yields the served tickers with a non-ASCII name that contains `text`. Ignores case and accents."""
+    # Python compares these names, because some databases do not ignore case and accents of non-ASCII letters.
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):
             yield ticker
@@ -116,7 +107,7 @@ def _rank(ticker: Ticker, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TypedSymbols:
-    """The meaning of a typed text. `tickers` are the tickers to add.
+    """What a typed text means. `tickers` are the tickers to add.
 
     `refusals` are sentences about the parts of the text that cannot be added. `choices` are the tickers that an
     ambiguous name may mean.

@@ -1,7 +1,6 @@
 """Stores a person's lists in the database (account) or in the web session (visitor).
 
-Before the first change, nothing is stored, and the person sees one example list with the first served tickers.
-Therefore a visit without a change leaves no data. The rules of changing lists are in `lists.rules`.
+Before a person's first change, nothing is stored. The person then sees one example list with the first served tickers.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,8 +42,8 @@ ListChange = Callable[[UserLists], UserLists]
 class Tab:
     """The tab of a list on the page.
 
-    `count` is the number of symbols of the list. `version` is the version of the list in the database, or 0 if the
-    database does not hold the list. `columns` holds the keys of the chosen columns of the list.
+    `count` is the number of symbols in the list. `version` is the version of the list in the database, or 0 for a list
+    that is not in the database. `columns` holds the keys of the chosen columns.
     """
 
     key: int
@@ -71,9 +70,9 @@ class ListStore(Protocol):
         """Returns all lists of the person."""
 
     def change(self, change: ListChange) -> UserLists:
-        """Calls the function `change` with the lists, then stores and returns the result.
+        """Calls the function `change` with the lists. Stores and returns the result.
 
-        If the function raises an error, nothing is stored and this method raises the same error.
+        If the function raises an error, this method stores nothing and raises the error.
         """
 
 
@@ -82,8 +81,8 @@ def store_for(
 ) -> ListStore:
     """Returns the store for the lists of an account or of a visitor.
 
-    Before the store starts a web session for a visitor, it calls `may_start`. If `may_start` returns False, the store
-    refuses the change with TooManyVisitors.
+    `may_start` says whether the store may start a web session for a visitor. If `may_start` returns False,
+    `ListStore.change` raises TooManyVisitors for a visitor without a web session.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
@@ -100,7 +99,7 @@ def example_lists() -> UserLists:
 class AccountLists:
     """The lists of an account, in the database.
 
-    The method `change` locks the account's row. Therefore two changes of one account never run at the same time.
+    `change` locks the row of the account, so that two changes of one account never run at the same time.
     """
 
     def __init__(self, user: User) -> None:
@@ -172,8 +171,7 @@ class AccountLists:
 class VisitorLists:
     """The lists of a visitor, in the web session.
 
-    The method `change` locks the row of the web session. Therefore two changes of one visitor never run at the same
-    time.
+    `change` locks the row of the web session, so that two changes of one visitor never run at the same time.
     """
 
     def __init__(self, session: SessionStore, may_start: Callable[[], bool] = lambda: True) -> None:
@@ -227,10 +225,10 @@ class VisitorLists:
 
 @dataclass(frozen=True, slots=True)
 class MovedLists:
-    """The result of moving a visitor's lists into an account that already has lists.
+    """The result of moving a visitor's lists into an account.
 
-    `added` holds the names of the added lists. `left_out` holds the lists that were not added, because the account has
-    the maximum number of lists.
+    `added` holds the names of the lists that were added to the account's lists. `left_out` holds the lists for which
+    the account had no room.
     """
 
     added: tuple[str, ...] = ()
@@ -238,9 +236,9 @@ class MovedLists:
 
 
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
-    """Moves a visitor's lists into the account.
+    """Moves a visitor's lists into the account, behind the lists that the account already has.
 
-    If the account already has lists, the visitor's lists come after the lists of the account.
+    If the account has no lists yet, the visitor's lists become the account's lists, and the result is empty.
     """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
@@ -262,10 +260,7 @@ def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
 
 
 def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
-    """Returns the tab with this key. Raises NoSuchList.
-
-    If the key is None, returns the first tab.
-    """
+    """Returns the tab with this key, or the first tab if the key is None. Raises NoSuchList."""
     if key is None:
         return tabs[0]
     for tab in tabs:

@@ -1,7 +1,7 @@
-"""Stores web sessions. No change is lost when several requests change one session concurrently.
+"""Stores web sessions so that concurrent requests do not undo each other's changes.
 
-Django's store writes all keys of a session. The last of several concurrent requests would therefore undo the changes of
-the earlier requests. This store locks the row of the session, and writes only the keys that the request changed.
+Django's store writes all keys of a session. This store locks the row of the session, and writes only the keys that the
+request changed.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,7 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""A request prolongs a session if the session was last prolonged at least this time ago.
-
-Therefore the time from the last use to the expiry may be shorter than SESSION_COOKIE_AGE, by at most this time.
-"""
+"""The shortest time after which a session can be prolonged again."""
 MISSING = object()
 
 
@@ -38,7 +35,7 @@ class SessionStore(DatabaseSessionStore):
     """
 
     _stored_text = ""
-    """The encoded session data of the database row, as this request last read or wrote the row."""
+    """The encoded session data, as they were when this request last read or wrote the database row."""
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:
@@ -78,9 +75,9 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Reads and locks the row of the session again, and applies this request's changes to the data in the row.
+        """Locks and reads the row of the session. Merges the changes of this request into the data that were read.
 
-        Returns False if the row does not exist.
+        Returns whether the row exists.
         """
         row = Session.objects.select_for_update().filter(session_key=self.session_key).first()
         if row is None:
@@ -96,10 +93,9 @@ class SessionStore(DatabaseSessionStore):
 
 
 def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a copy of `stored` with the changes of this request.
+    """Returns a copy of `stored`, the session data in the database, with the changes of this request.
 
-    `before` is the session data that the request read, and `own` is the same data with the changes of the request.
-    `stored` is the session data in the database now. A key that the request removed is missing in the result.
+    `before` is the session data that the request read. `own` is the same data after the changes of the request.
     """
     merged = dict(stored)
     for key in before.keys() | own.keys():

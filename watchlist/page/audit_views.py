@@ -1,4 +1,4 @@
-"""A view that shows how recorded bars differ from the bars that their source publishes."""
+"""A view that shows how recorded bars differ from the bars that a source publishes."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -15,9 +15,9 @@ from watchlist.prices.quotes import redis_client
 @never_cache
 @require_safe
 def show_audit(request: HttpRequest) -> HttpResponse:
-    """Shows the newest audit report of each source. `?format=json` answers with the reports as JSON.
+    """Shows the newest audit report of each source. With `?format=json`, answers with the reports as JSON.
 
-    If Redis is unreachable, the answer has the status 503, and the page says that Redis is unreachable.
+    If Redis is unreachable, the answer has the status 503 and no reports.
     """
     reports: list[AuditReport] = []
     is_available = True

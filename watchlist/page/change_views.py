@@ -1,7 +1,4 @@
-"""Views that change a person's lists.
-
-The web session keeps the changes that the person can undo.
-"""
+"""Views that change a person's lists."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,23 +29,17 @@ from watchlist.page.undo import (
 )
 
 MAX_SENTENCES = 6
-"""The maximum number of refusals that the page shows in a sentence of their own.
-
-For the refusals beyond this number, the page shows only their number.
-"""
+"""The maximum number of refusals that the page shows as sentences. The other refusals are only counted."""
 MAX_NAMED_SYMBOLS = 6
 """The maximum number of symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
-"""The maximum number of characters that are read of a symbol in a form. Messages quote these characters."""
+"""The maximum number of characters of a symbol that are read from a form."""
 
 
 @require_POST
 @require_same_owner
 def add_symbols(request: HttpRequest) -> HttpResponse:
-    """Adds symbols to a list.
-
-    The form field `symbol` holds one symbol, one name or many symbols.
-    """
+    """Adds symbols to a list. The form field `symbol` holds one symbol, one name or many symbols."""
     position = read_position(request.POST)
     typed = read_typed(request.POST.get("symbol", ""))
     symbols = [ticker.symbol for ticker in typed.tickers]
@@ -69,8 +60,8 @@ def change_list(request: HttpRequest) -> HttpResponse:
     """Removes a symbol from a list, or moves it within the list.
 
     The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol.
-    With `move`, the symbol is put in front of the symbol in the field `before`. If there is no field `before`, the
-    symbol is put at the end of the list.
+    `move` puts the symbol in front of the symbol in the field `before`. Without a field `before`, `move` puts the
+    symbol at the end.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
@@ -113,10 +104,7 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def undo_change(request: HttpRequest) -> HttpResponse:
-    """Undoes the change whose id is in the form field `undo`.
-
-    Without this field, undoes the newest change of this web session.
-    """
+    """Undoes the change whose id is in the form field `undo`. Without this field, undoes the newest change."""
     position = read_position(request.POST)
     undo = find_undo(request.session, page_owner(request), request.POST.get("undo", ""))
     if undo is None:
@@ -217,7 +205,7 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 
 
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    """Fills a list without symbols with the symbols of the example list. A list with symbols stays unchanged."""
+    """Fills a list that has no symbols with the symbols of the example list."""
     symbols = named_list.symbols or example_lists().lists[0].symbols
     return lists.replace(replace(named_list, symbols=symbols))
 
@@ -236,7 +224,7 @@ def find_list(lists: UserLists, position: PagePosition) -> NamedList:
 
 
 def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
-    """Applies a change to the person's lists, and returns the stored lists.
+    """Applies a change to the person's lists. Returns the stored lists.
 
     If a rule forbids the change, shows the reason to the person and returns None.
     """
@@ -248,9 +236,9 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences that say why other symbols cannot.
+    """Returns the symbols that can be added to the list, and sentences about symbols that cannot be added.
 
-    Stores nothing. If the list is full, one sentence says so, and the remaining symbols are ignored.
+    Stores nothing. If the list is full, the last sentence stands for all remaining symbols.
     """
     added: list[str] = []
     refusals: list[str] = []
@@ -285,10 +273,7 @@ def _report_added(request: HttpRequest, added: list[str], refusals: list[str], t
 
 
 def name_symbols(symbols: list[str]) -> str:
-    """Returns the symbols as part of a sentence, such as `AAPL and GOOG`.
-
-    The text names at most MAX_NAMED_SYMBOLS, and counts the rest: `AAPL, GOOG, … and 3 more`.
-    """
+    """Returns the symbols as part of a sentence, such as `AAPL and GOOG`, or `AAPL, GOOG, … and 3 more`."""
     shown, more = symbols[:MAX_NAMED_SYMBOLS], len(symbols) - MAX_NAMED_SYMBOLS
     if more > 0:
         return f"{', '.join(shown)} and {more} more"

@@ -22,7 +22,6 @@ def change_columns(request: HttpRequest) -> HttpResponse:
     """Shows, hides or moves a column of a list, or returns to the default columns.
 
     The form has one of the fields `show`, `hide`, `up`, `down` and `default`. This field holds the key of the column.
-    In a browser without scripts, each change loads the page again, with an open menu of columns.
     """
     position = read_position(request.POST)
     action = next((name for name in ACTIONS if request.POST.get(name)), None)
@@ -35,5 +34,6 @@ def change_columns(request: HttpRequest) -> HttpResponse:
         return lists.replace(replace(named_list, columns=change_keys(named_list.columns, action, key)))
 
     apply_change(request, change)
+    # Without scripts, the browser loads the page again. The menu of columns is then open, as it was before.
     address = position.address
     return redirect(address if is_htmx(request) else f"{address}{'&' if '?' in address else '?'}columns=open")

@@ -1,8 +1,7 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-If live prices change the cells of a column, the column also needs an entry in `static/watchlist/sort.js` and in
-`static/watchlist/row.js`. The file `page.css` sets the width of each column. A person chooses the columns of each list.
-`NamedList.columns` in `lists.rules` holds the keys of the chosen columns.
+The file `page.css` sets the width of each column. A column whose cells change with live prices also needs an entry in
+`static/watchlist/sort.js` and in `static/watchlist/row.js`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,16 +24,17 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. `key` is the name of the column in `?sort=`, and its CSS class.
+    """One column of the table.
 
-    `content` is a function from a row to the HTML of the cell. `content` is None if `table_html` writes the cell.
-    `sort_value` is a function from a row to the value for sorting, such as the price. The function returns None for a
-    row without a value. `sort_value` itself is None if the column cannot be sorted.
-
-    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` says that a
-    cell has the CSS class `up`, `down` or `flat`. `names_reference` says that the heading names the reference price.
-    `static_heading`, if not empty, replaces `heading` in a browser without scripts. `grows_old` says that a cell gets
-    the CSS class `old` when its bid or ask is old. `hint` explains the column in a tooltip.
+    - `key`: the name of the column in `?sort=`, and its CSS class
+    - `content`: a function that returns the HTML of a row's cell; None if `table_html` writes the cell
+    - `sort_value`: a function that returns the value to sort a row by; None if the column cannot be sorted
+    - `descending_first`: whether the first click on the heading sorts in descending order
+    - `follows_side`: whether a cell has the CSS class of the change: `up`, `down` or `flat`
+    - `names_reference`: whether the heading names the reference price
+    - `static_heading`: the heading in a browser without scripts; empty if `heading` is used
+    - `grows_old`: whether a cell gets the CSS class `old` when its bid or ask is old
+    - `hint`: the text of a tooltip
     """
 
     key: str
@@ -87,9 +87,9 @@ def _age(row: Row) -> str:
 
 
 def write_age(row: Row) -> str:
-    """Returns the text that shows the age of a price: a time, with `stale` in front if the price is stale.
+    """Returns the text for the age of a price: normally a time, with `stale` in front if the price is stale.
 
-    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, instead of this text in two cases:
+    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, in two cases:
 
     - the source does not know the symbol,
     - the symbol is halted or its market is closed, and the price is not stale.
@@ -166,17 +166,18 @@ COLUMNS: tuple[Column, ...] = (
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
 """The columns of a list for which the person has not chosen columns. A narrow table hides some of these columns."""
 
+# Without the age, only a colour would tell which prices are old.
 ALWAYS_SHOWN = ("symbol", "age")
-"""The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
+"""The columns that cannot be hidden."""
 
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
 
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""Pairs of a number of characters and a CSS class, the largest number first.
+"""Pairs (number of characters, CSS class).
 
-The table has the class of the first pair whose number is at most the length of the longest price.
+A table gets the first class whose number is at most the length of the table's longest price.
 """
 
 
@@ -192,8 +193,7 @@ class ColumnChoice:
 def pick_columns(keys: Sequence[str]) -> list[Column]:
     """Returns the columns of a table: the column of symbols, then the columns with these keys, in this order.
 
-    A column in ALWAYS_SHOWN that is not in `keys` is added. Unknown keys are skipped. If no key is known, returns the
-    default columns.
+    Adds the column `age` if it is missing, and skips unknown keys. If no key is known, returns the default columns.
     """
     known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
     if not known:
@@ -203,10 +203,10 @@ def pick_columns(keys: Sequence[str]) -> list[Column]:
 
 
 def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
-    """Returns the keys of a list's columns after a person's change.
+    """Returns the keys of a list's columns after a person's change. Empty keys stand for the default columns.
 
-    `action` is `show`, `hide`, `up`, `down` or `default`. `key` is the key of the column to change. A change that is
-    not possible has no effect. If the change leads to the default columns, the result is empty.
+    `action` is `show`, `hide`, `up`, `down` or `default`. `key` is the key of the column to change. An impossible
+    change has no effect.
     """
     if action == "default":
         return ()
@@ -225,7 +225,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
 def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
     """Returns the entries of the menu of columns: the shown columns in their order, then the hidden columns.
 
-    The column of symbols is left out, because this column cannot be hidden or moved.
+    Leaves out the column of symbols, which cannot be hidden or moved.
     """
     hidden = [column for column in COLUMNS if column not in columns]
     return [
@@ -236,11 +236,8 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class that makes the columns wide enough for the longest price of the rows.
-
-    Returns an empty text if no class of NUMBER_WIDTHS is needed. Of all prices with the same number of decimals, the
-    largest price is the longest text. Therefore only this price is measured.
-    """
+    """Returns the CSS class that makes the columns wide enough for the longest price, or "" for short prices."""
+    # Of all prices with the same number of decimals, the largest has the longest text.
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:
         value, decimals = max(filter(None, _prices(row)), default=0.0), row.ticker.decimals
@@ -266,9 +263,7 @@ def _css_classes(column: Column, row: Row) -> str:
 
 
 def row_data(row: Row) -> dict[str, str]:
-    """Returns the data attributes of a row as a dict, such as `{"base": "224.1", "decimals": "2"}`.
-
-    Scripts on the page read these attributes.
+    """Returns the numbers of a row for scripts, as data attributes such as `{"base": "224.1", "decimals": "2"}`.
 
     The numbers are not rounded and have no group marks. Unknown numbers are left out.
     """

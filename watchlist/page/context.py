@@ -1,7 +1,4 @@
-"""Reads the values that the watchlist page shows: tabs, rows and suggestions.
-
-This module changes nothing, and makes only a few database queries.
-"""
+"""Reads the values that the watchlist page shows: tabs, rows and suggestions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,10 +31,7 @@ from watchlist.prices.source_states import find_symbol_state, read_known_states,
 from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
-"""The maximum number of symbols that the page suggests in a browser without scripts.
-
-The maximum limits the size of the page.
-"""
+"""The maximum number of symbols that the page suggests in a browser without scripts."""
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
@@ -45,11 +39,11 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""Scripts that `main.js` and its imports import. The page names the scripts, so that the browser loads all at once."""
+"""The scripts that `main.js` imports, directly or through other scripts."""
 
 
 def own_lists(request: HttpRequest) -> ListStore:
-    """Returns the lists of the person who makes the request."""
+    """Returns the store for the lists of the person who makes the request."""
     return store_for(request.user, request.session, lambda: may_start_session(request))
 
 
@@ -94,10 +88,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 
 
 def clock_values(now: datetime) -> dict[str, Any]:
-    """Returns the server's time, and the age in milliseconds after which a price is stale.
-
-    With these values, scripts compute the ages of prices by the server's clock.
-    """
+    """Returns the values with which scripts compute ages: the server's time, and the age at which a price is stale."""
     return {
         "now": now,
         "now_us": str(int(now.timestamp() * 1_000_000)),
@@ -114,16 +105,17 @@ def make_rows(
 ) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
-    If Redis is unavailable, market days and states of sources are not read, because waiting would delay the page. In
-    this case every price older than `STALE_AFTER` is stale. `with_years` says whether to read the 52-week ranges, which
-    takes long. The rows show the currency if the tickers have several currencies.
+    `with_years` says whether to read the 52-week ranges, which takes long. If Redis is unavailable, the rows have no
+    prices of the market day.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
+    # If Redis is unavailable, it is not asked again, because waiting would delay the page.
     days = read_days(symbols, now) if quotes.available else {}
     states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
     limit = settings.STALE_AFTER
+    # The rows show currencies only if the tickers have different currencies.
     are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(
@@ -144,10 +136,8 @@ def make_rows(
 
 
 def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
-    """Returns the 52-week range `year`, extended to contain the range of the newest day.
-
-    `year` comes from the database, which may lack the prices of the last minute.
-    """
+    """Returns the 52-week range `year`, extended to contain the range of the newest day."""
+    # `year` comes from the database, which may lack the prices of the last minute.
     return day.range if year is None else year.join(day.range)
 
 

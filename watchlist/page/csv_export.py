@@ -39,14 +39,12 @@ def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    """Returns the cells of a row, without the list's name.
-
-    Numbers are not escaped, because a spreadsheet does not run a number as a formula.
-    """
+    """Returns the cells of a row, without the list's name."""
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:
         return [*cells, "", "", "", "", "", row.ticker.source]
     price, decimals = row.update.price, row.ticker.decimals
+    # Numbers are not escaped, because a spreadsheet does not run a number as a formula.
     return [
         *cells,
         write_number(price, decimals, PLAIN),

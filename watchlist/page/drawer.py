@@ -1,7 +1,4 @@
-"""Reads the values that the drawer shows about one symbol: price, market day, bars and lists.
-
-The drawer is a panel beside the table that shows the details of a symbol. This module changes nothing.
-"""
+"""Reads the values that the drawer shows. The drawer is the panel with the details of one symbol."""
 
 from typing import Any
 

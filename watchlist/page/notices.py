@@ -1,7 +1,7 @@
-"""Tells a person the result of a change in sentences with Undo buttons or choices.
+"""Shows sentences about the result of a change, with Undo buttons or with tickers to choose from.
 
-Each sentence is a Django message, which is shown on one page only. The web session holds the changes that can be
-undone, and the tickers to choose from. Showing a page removes neither from the web session.
+Each sentence is a Django message, which is shown on one page only. The changes that can be undone and the tickers to
+choose from stay in the web session.
 """
 
 import time
@@ -20,7 +20,7 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""The time after a change in which every page has an Undo button for the change."""
+"""How long after a change the pages have an Undo button for the change, in nanoseconds."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -39,10 +39,9 @@ class Offer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence to show.
+    """A sentence to show. `level` is `success`, `info` or `error`.
 
-    `level` is `success`, `info` or `error`. `undo` is the id of the change that the Undo button beside the sentence
-    undoes. `undo` is empty if there is no button.
+    The Undo button beside the sentence undoes the change with the id `undo`. Without a button, `undo` is empty.
     """
 
     text: str
@@ -54,8 +53,8 @@ class Notice:
 class Notices:
     """All sentences to show on a page, and the tickers to choose from.
 
-    `undos` are recent changes that can be undone, without those that have an Undo button beside a sentence.
-    `newest_undo` is the id of the newest change that can be undone, or empty.
+    `undos` are other recent changes, each with its own Undo button. `newest_undo` is the id of the newest change that
+    can be undone, or empty.
     """
 
     sentences: Sequence[Notice]
@@ -82,8 +81,7 @@ def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]
 def take_notices(request: HttpRequest) -> Notices:
     """Returns the sentences to show on this page, with Undo buttons and choices.
 
-    Removes the sentences from Django's messages, so that no later page shows these sentences. If two sentences are
-    equal, only one is returned.
+    Removes the sentences from Django's messages, so that no later page shows them. Equal sentences are returned once.
     """
     offer = _read(request.session)
     undos = read_undos(request.session, page_owner(request))

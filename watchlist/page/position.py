@@ -1,4 +1,7 @@
-"""Reads and writes the list and the sort of a page in addresses and forms."""
+"""Reads and writes page positions in addresses and forms.
+
+A position says which list is shown, and how the rows are sorted.
+"""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -15,7 +18,7 @@ MAX_KEY_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """The list that a page shows, and how its rows are sorted.
+    """The list that a page shows, and how the rows are sorted.
 
     `key` is the key of the list, or None for the first list.
     """
@@ -30,7 +33,7 @@ class PagePosition:
 
     @property
     def hidden_fields(self) -> SafeString:
-        """Returns this position as the hidden fields `list` and `sort` of a form, for `read_position`."""
+        """Returns the hidden fields `list` and `sort` of a form, which `read_position` reads."""
         key = self.key or ""
         list_field = f'<input type="hidden" name="list" value="{key}">'
         return mark_safe(f'{list_field}<input type="hidden" name="sort" value="{self.sort}">\n')  # noqa: S308 - a number and the key of a column
@@ -43,7 +46,7 @@ class PagePosition:
 def read_position(parameters: QueryDict) -> PagePosition:
     """Reads a position from the fields `list` and `sort` of a query or form.
 
-    If `list` is invalid, the position is in the first list. If `sort` is invalid, the sort is the person's own order.
+    An invalid `list` means the first list. An invalid `sort` means the person's own order.
     """
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS

@@ -1,7 +1,6 @@
-"""Makes a row of the table from a ticker, price and market day. Pure.
+"""Makes a row of the table from a ticker, its price and its market day. Pure.
 
-`static/watchlist/format.js` writes numbers by the same rules, so that a number has the same text on a loaded page and
-after a live update. A test compares this module with the script.
+`static/watchlist/format.js` writes numbers by the same rules. A test compares this module with the script.
 """
 
 from collections.abc import Sequence
@@ -50,17 +49,20 @@ class TickerFacts(Protocol):
 
 
 REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
-"""The names of the reference price of a table: if no row, some rows, or all rows have a previous close."""
+"""The names of the reference price if no row, some rows, or all rows of a table have a previous close."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update; None if there is no price. `moment` is the time of the update. `side` is the
-    direction of the change: `up`, `down` or `flat`. `stale` says that the price is stale. `pair_is_old` says that bid
-    and ask are older than PAIR_OLD_AFTER. `served` says that this site offers the ticker. `year` is the 52-week range;
-    None if the range is unknown or was not read. `currency` is shown beside the last price; empty to show none.
-    `symbol_state` is the state of the symbol at the source: `unknown`, `halted`, `closed` or empty.
+    - `update`: the newest update; None if there is no price
+    - `side`: the direction of the change: `up`, `down` or `flat`
+    - `moment`: the time of the update
+    - `served`: whether this site offers the ticker
+    - `year`: the 52-week range; None if the range is unknown or was not read
+    - `pair_is_old`: whether bid and ask are older than PAIR_OLD_AFTER
+    - `currency`: the currency to show beside the last price; empty to show none
+    - `symbol_state`: the state of the symbol at the source: `unknown`, `halted`, `closed` or empty
     """
 
     ticker: TickerFacts
@@ -86,9 +88,9 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def css_classes(self) -> str:
-        """Returns the CSS classes of this row, separated by spaces.
+        """Returns the CSS classes of the row, separated by spaces: any of `stale`, `off` and `no-price`.
 
-        The possible classes are `stale`, `off` and `no-price`. `off` means that this site does not offer the ticker.
+        `off` means that this site does not offer the ticker.
         """
         classes = {"stale": self.stale, "off": not self.served, "no-price": self.update is None}
         return " ".join(name for name, applies in classes.items() if applies)
@@ -119,18 +121,14 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return write_volume(self.day.volume, self.numerals)
 
     def write_price(self, value: float | None) -> str:
-        """Returns a price as text with the ticker's number of decimals.
-
-        If `value` is None, returns NO_VALUE.
-        """
+        """Returns a price as text with the ticker's number of decimals, or NO_VALUE for None."""
         return NO_VALUE if value is None else write_number(value, self.ticker.decimals, self.numerals)
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name of the reference price for a heading: previous close, base price, or both.
+    """Returns the name of the reference price, one of REFERENCE_NAMES, for a table with these rows.
 
-    The name depends on whether all, no or some rows have a previous close. `static/watchlist/quotes.js` has the same
-    rule. `tests/cases/reference_name.json` tests both functions.
+    `static/watchlist/quotes.js` has the same rule. `tests/cases/reference_name.json` tests both functions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:
@@ -153,8 +151,8 @@ def make_row(
 ) -> Row:
     """Returns the row of a ticker.
 
-    `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
-    `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
+    `update` is the ticker's newest update, or None. A price is stale if it is older than `stale_after`, or if the
+    source does not know the symbol. `now` must have a time zone.
     """
     facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
     if update is None:
@@ -181,10 +179,8 @@ def make_row(
 
 
 def _include_price(day: Day, price: float) -> Day:
-    """Returns `day` with its high and low extended to contain `price`, the newest price.
-
-    The recorder may not have stored `price` yet. If `day` has no high or no low, returns `day` unchanged.
-    """
+    """Returns `day` with its high and low extended to contain `price`."""
+    # The recorder may not have stored the newest price yet.
     if day.high is None or day.low is None or day.low <= price <= day.high:
         return day
     return replace(day, high=max(day.high, price), low=min(day.low, price))

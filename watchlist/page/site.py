@@ -15,9 +15,7 @@ from watchlist.prices.source_labels import SourceLabel, describe_sources
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the values for the templates of all pages, by name.
 
-    `private` says whether the site requires an account. `sources` is the label of the prices of all served tickers. A
-    page with prices replaces this label with its own. `appearance` and `sources` are functions that query the database
-    when a template calls them. A template that does not call them needs no database.
+    `appearance` and `sources` are functions. The database is read only when a template calls one of these functions.
     """
     return {
         "appearance": lambda: appearance_of(request),
@@ -30,11 +28,7 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
 
 
 def describe_all_sources() -> SourceLabel | None:
-    """Returns the label of the prices of all served tickers.
-
-    Returns None if the database is unavailable. Therefore pages that need no database still work, without a label. An
-    example is the page for an unknown address.
-    """
+    """Returns where the prices of all served tickers come from, or None if the database is unavailable."""
     try:
         return describe_sources(served_sources())
     except DatabaseError:

@@ -15,8 +15,8 @@ from watchlist.page.rows import Row
 class Sort:
     """The column by which rows are sorted, and the direction.
 
-    `column` is the key of the column. An empty `column` means the person's own order. `str()` returns the value of
-    `?sort=`, such as `percent`, or `-percent` for descending order.
+    `column` is the key of the column, or empty for the person's own order. `str()` returns the value of `?sort=`, such
+    as `percent`, or `-percent` for descending order.
     """
 
     column: str = ""
@@ -43,8 +43,8 @@ OWN_ORDER = Sort()
 class Heading:
     """The heading of a column.
 
-    `aria` is the value of the attribute `aria-sort`; empty if the column cannot be sorted. `leads_to` is the value of
-    `?sort=` after a click; empty for the person's own order.
+    `aria` is the value of the attribute `aria-sort`, or empty if the column cannot be sorted. `leads_to` is the value
+    of `?sort=` after a click, or empty for the person's own order.
     """
 
     column: Column
@@ -53,10 +53,7 @@ class Heading:
 
 
 def read_sort(text: str) -> Sort:
-    """Returns the sort for a value of `?sort=`, such as `-percent`.
-
-    Returns the person's own order if no sortable column has this name.
-    """
+    """Returns the sort for a value of `?sort=`, such as `-percent`. An unknown column means the person's own order."""
     column = text.removeprefix("-")
     return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
 

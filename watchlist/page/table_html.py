@@ -1,8 +1,9 @@
 """Writes HTML for rows, headings, suggestions and the menu of columns. Pure.
 
-Django's template engine would need five times as long. All texts are escaped, as in a template. Functions with a cache
-depend only on their arguments, so that a cached part is never out of date.
+All texts are escaped, as in a template.
 """
+
+# Django's template engine would need five times as long.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -18,13 +19,12 @@ from watchlist.page.rows import REFERENCE_NAMES, Row
 from watchlist.page.sorting import Heading
 
 KEPT_PARTS = 2048
-"""The maximum number of parts in a cache. A part takes about 1 KB."""
+"""The maximum number of texts in the cache of one function. A text takes about 1 KB."""
 KEPT_MENUS = 128
+# The template engine copies a text about ten times, and the rows are a hundred kilobytes. No other text of a page
+# contains ROWS_PLACE, because `<` is escaped.
 ROWS_PLACE = "<rows-place/>"
-"""Stands for the rows in the template. No other text of a page contains it, because `<` is escaped.
-
-The template engine copies a text about ten times until the page is complete. The rows are a hundred kilobytes.
-"""
+"""The text in the template that `insert_rows` replaces with the rows."""
 
 
 class Suggestion(NamedTuple):
@@ -51,8 +51,8 @@ def insert_rows(page: str, rows: Iterable[Row], columns: Sequence[Column], query
 def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
     """Returns the rows of the table as HTML.
 
-    `query` is the query of the links to drawers, such as `list=3`. `can_move` says whether the rows have buttons that
-    move a row.
+    `query` is the query of the links to drawers, such as `list=3`. `can_move` says whether the rows have buttons to
+    move them.
     """
     return "".join([_write_row(row, columns, query, can_move) for row in rows])
 
@@ -99,7 +99,6 @@ def _write_head(heading: Heading, address: str, key: int | None, reference: str)
 
 
 def _write_sort_link(heading: Heading, address: str, key: int | None, reference: str) -> str:
-    """Returns the link that sorts the table by the column of a heading."""
     column, in_list = heading.column, f"list={key}&amp;" if key else ""
     versus = f'<span class="versus"> from {write_reference(reference)}</span>' if column.names_reference else ""
     target = f'{escape(address)}?{in_list}sort={heading.leads_to}" data-sort="{column.key}'
@@ -120,7 +119,10 @@ def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool) 
 
 @lru_cache(maxsize=KEPT_PARTS)
 def _write_identity(symbol: str, source: str) -> tuple[str, str]:
-    """Returns the attributes of a row that name the symbol and the source. `simulated` is not named."""
+    """Returns the attributes `data-symbol` and `data-source` of a row.
+
+    For the source `simulated`, the second text is empty.
+    """
     named_source = "" if source == SIMULATED else f' data-source="{escape(source)}"'
     return f' data-symbol="{escape(symbol)}"', named_source
 

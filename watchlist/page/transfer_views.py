@@ -1,7 +1,4 @@
-"""Views that export lists to CSV files and import lists from files.
-
-The person sees a preview before an import changes anything.
-"""
+"""Views that export lists to CSV files, and import lists from files after a preview."""
 
 from collections.abc import Collection
 from typing import Any
@@ -80,7 +77,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports lists after the person has seen their preview. The form field `text` holds the imported file."""
+    """Imports the lists in the form field `text`, after the person has seen the preview."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -103,8 +100,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
     """Merges the imported lists into the person's lists, and stores the result. Raises ListRefused.
 
-    Returns two values: sentences about the lists and symbols that were not imported, and the change, which the person
-    can undo.
+    Returns two values: sentences about what was not imported, and the change that an undo takes back.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -120,11 +116,7 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the lists to which an import adds lists: the stored lists of the person.
-
-    Before the person's first change, `lists` holds only the example list, which is not stored. In this case the result
-    is empty, so that the import replaces the example list.
-    """
+    """Returns `lists`. Returns no lists if `lists` holds only the example list, which is not stored."""
     return lists if store.stored else UserLists(())
 
 
@@ -133,9 +125,9 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 
 
 def _read_form(request: HttpRequest) -> tuple[str, str]:
-    """Returns the uploaded or pasted text, and a default list name. Raises UnreadableFile.
+    """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
 
-    Symbols for which the text names no list are imported into a list with the default name.
+    The name is for symbols that the text puts into no list.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

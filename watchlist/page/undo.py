@@ -15,11 +15,9 @@ from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 
 KEY_PREFIX = "undo:"
 MAX_UNDOS = 10
+# This maximum limits the size of the web session. One import can change 20 lists of 200 symbols.
 MAX_KEPT_SYMBOLS = 8000
-"""The maximum number of symbols in all changes of a web session together.
-
-The maximum limits the size of the web session. One import can change 20 lists of 200 symbols.
-"""
+"""The maximum number of symbols in all changes of a web session together."""
 
 
 class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol"):
@@ -97,8 +95,8 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes each list that the change created, unless the list's symbols have changed since. In each list whose
-        symbols the change replaced, puts the old symbols back and keeps the symbols that the person has added since.
+        Removes a list that the change created, if its symbols are still the same. Gives each list of `before` its old
+        symbols back, and keeps the symbols that the person has added since the change.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -136,10 +134,9 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) ->
 
 
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
-    """Returns the change that leads from the lists `before` to the lists `after`, so that it can be undone.
+    """Returns the change from the lists `before` to the lists `after`.
 
-    `after` must be the result of storing the lists, because storing gives new lists their keys. `done` is the sentence
-    to show after an undo.
+    `after` must be the stored lists, in which new lists have keys. `done` is the sentence to show after an undo.
     """
     old, new = _save_lists(before), _save_lists(after)
     contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
@@ -154,20 +151,18 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key that the list `before` has after a change was stored.
+    """Returns the key of the list `before` in `lists_after`. A list gets a new key when the list is first stored.
 
-    `before` is the list as it was before the change. `lists_before` and `lists_after` are all lists of the person
-    before and after the change. The list is found by its position, because it gets a new key when it is stored for the
-    first time.
+    `lists_before` and `lists_after` are all lists of the person before and after a change, in the same order.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Adds a change to the web session, so that a person can undo the change.
+    """Adds a change to the web session, so that the person can undo it.
 
-    Then removes the oldest changes until at most MAX_UNDOS changes with at most MAX_KEPT_SYMBOLS symbols remain. The
-    newest change always remains.
+    If there are more than MAX_UNDOS changes or MAX_KEPT_SYMBOLS symbols, removes the oldest changes. The newest change
+    always remains.
     """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
@@ -191,7 +186,7 @@ def read_undos(session: SessionBase, owner: str) -> list[Undo]:
 
 
 def find_undo(session: SessionBase, owner: str, undo_id: str) -> Undo | None:
-    """Returns the change with this id; None if no change has the id. If the id is empty, returns the newest change."""
+    """Returns the change with this id, or None. An empty id means the newest change."""
     return next((undo for undo in read_undos(session, owner) if undo_id in {"", undo.id}), None)
 
 

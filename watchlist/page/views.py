@@ -1,7 +1,4 @@
-"""Views that show the watchlist page and the drawer of one symbol.
-
-These views change nothing. The module `change_views` changes lists.
-"""
+"""Views that show the watchlist page and the drawer of one symbol."""
 
 from typing import Any
 
@@ -72,6 +69,6 @@ def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Returns whether htmx, a script of the open page, makes the request."""
+    """Returns whether the script htmx makes the request."""
     details: Any = getattr(request, "htmx", None)
     return bool(details)

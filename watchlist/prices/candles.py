@@ -1,6 +1,6 @@
 """Defines the candles of a chart, and joins short candles into longer candles. Pure.
 
-A candle is a bar in a chart. One candle can join several recorded bars.
+A candle shows one recorded bar, or several joined bars.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""The maximum number of candles in a chart. A chart is not wide enough for more candles."""
+"""The maximum number of candles in a chart."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 """The lengths of candles up to a day, in minutes. Longer candles last a whole number of days."""
@@ -43,9 +43,9 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """Returns the length of a candle, in minutes, for a chart that shows `minutes` minutes.
+    """Returns the length of a candle in minutes, for a chart of `minutes` minutes.
 
-    The length is the shortest with which the chart needs at most MAX_CANDLES candles.
+    Chooses the shortest length with which the chart has at most MAX_CANDLES candles.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial

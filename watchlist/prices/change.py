@@ -1,7 +1,6 @@
 """Computes the reference price of a symbol, and the change of a price. Pure.
 
-No other Python module has these rules. The script `static/watchlist/quotes.js` has the same rules.
-`tests/cases/change.json` tests this module and the script.
+`static/watchlist/quotes.js` has the same rules. `tests/cases/change.json` tests this module and the script.
 """
 
 

@@ -23,10 +23,7 @@ class PriceRange:
         return self if other is None else self.include(other.low).include(other.high)
 
     def share(self, price: float) -> float:
-        """Returns where `price` is in the range: 0 at the low, 1 at the high.
-
-        Returns 0.5 if the low and the high are equal.
-        """
+        """Returns where `price` is in the range: 0 at the low, 1 at the high, 0.5 if low and high are equal."""
         return (price - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
 
@@ -52,4 +49,4 @@ class Day:
 
 
 NO_DAY = Day()
-"""The market day of a symbol if all prices of the day are unknown."""
+"""A market day of which no price is known."""

@@ -1,7 +1,7 @@
 """Reads the candles of one symbol's chart.
 
 Recent bars come from Redis, older bars from the database. If Redis is unreachable, all bars come from the database. The
-newest bar of the database is up to a minute old. The database has no one-second bars.
+database lacks one-second bars and the newest minute.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -19,10 +19,7 @@ from watchlist.prices.quotes import redis_client
 
 DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
-"""The number of minutes at the end of a long chart that come from Redis.
-
-The database has these minutes later than Redis: usually up to a minute later, and more after an outage.
-"""
+"""How many minutes at the end of a long chart come from Redis."""
 
 # A sum of integers can overflow in SQLite, so the volumes are added as floating-point numbers.
 SELECT_JOINED_MINUTES = """
@@ -41,11 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
-    """Returns the candles of the period that ends at `now` and has the length `span`.
+    """Returns the candles of the period of length `span` that ends at `now`.
 
     If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
-    one-minute bars. One-day bars are never deleted. The candles are made of one-day bars in two cases: the period is
-    longer than `retention`, or one-minute bars do not cover the period.
+    one-minute bars.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -62,38 +58,35 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 
 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
-    """Returns how long a symbol has been recorded: from its first recorded update until `timestamp`.
-
-    The result is at least a minute. `timestamp` is in unix seconds.
-    """
+    """Returns how long a symbol has been recorded until `timestamp` (unix seconds): at least a minute."""
     first_at = DayBar.objects.filter(tape=tape).order_by("day").values_list("first_at", flat=True).first()
     return timedelta(minutes=1 if first_at is None else max(1, timestamp // 60 - first_at // 60_000_000 + 1))
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether one-minute bars cover a period of length `span` that ends now.
+    """Returns whether one-minute bars cover the period of length `span` that ends at the minute `newest`.
 
-    Returns True even if the bars of the first day of the period are missing. Always returns True if the period is at
-    most two days long. `newest` is the number of the current minute, counted from 1970. The time before the recording
-    began can lack one-minute bars, because only one-day bars were fetched or simulated for that time.
+    The first day of the period may lack bars. The result is True for a period of at most two days. `newest` is the
+    number of a minute, counted from 1970.
     """
     if tape is None or span <= 2 * DAY:
         return True
     keys = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape.pk, 0), id__lt=MinuteBar.key(tape.pk + 1, 0))
     oldest = keys.order_by("id").values_list("id", flat=True).first()
+    # Before the recording began, there may be only one-day bars, which were fetched or simulated.
     first = newest - (span - DAY) // timedelta(minutes=1)
     return oldest is not None and oldest - MinuteBar.key(tape.pk, 0) <= first
 
 
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
-    """Returns the candles of the last `minutes` minutes, including the current minute.
+    """Returns the candles of the last `minutes` minutes.
 
-    `newest` is the number of the current minute, counted from 1970. If `minutes` is a day or less, Redis is asked for
-    all minutes, otherwise only for the last REDIS_TAIL_MINUTES. All minutes before the oldest bar from Redis come from
-    the database.
+    `newest` is the number of the last minute, counted from 1970. Recent minutes come from Redis, and all earlier
+    minutes from the database.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step
+    # Redis has the minutes of one day. For a longer time, only the minutes that the database may lack are read there.
     first_in_redis = first if minutes <= MINUTES.slots else newest - REDIS_TAIL_MINUTES
     recent = read_ring(MINUTES, symbol, first_in_redis, newest)
     end = recent[0].start // 60 if recent else newest + 1
@@ -120,7 +113,7 @@ def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Ca
 def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSeries:
     """Returns the candles of the market days in the period of length `span` before `now`.
 
-    Each market day is shown as the UTC day with the same date, even if the market day began at another time.
+    A market day is shown as the UTC day with the same date.
     """
     bars = DayBar.objects.filter(tape=tape, day__gte=(now - span).date()).order_by("day")
     rows = bars.values_list("day", "open", "high", "low", "close", "count", "volume")
@@ -133,7 +126,7 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
 
 def read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
-    """Reads bars of a ring. A ring holds the newest bars of one length in Redis.
+    """Reads bars of one length, such as a minute, from Redis.
 
     `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis
     is unreachable.

@@ -1,7 +1,6 @@
 """Reads quotes from Redis, for pages and for the API.
 
-After the page is loaded, the browser receives updates over the WebSocket. If Redis is unreachable, `read_quotes` raises
-no error, and `Quotes.available` is False. Therefore pages work without Redis.
+If Redis is unreachable, `read_quotes` raises no error, and `Quotes.available` is False.
 """
 
 import time
@@ -26,8 +25,8 @@ log = structlog.get_logger(__name__)
 class Quotes:
     """The result of reading quotes.
 
-    `updates` is a dict from symbol to quote. Symbols without a quote are missing. `available` is False if Redis, or a
-    node of a cluster, did not answer.
+    `updates` maps each symbol to its newest update. Symbols without an update are missing. `available` is False if
+    Redis, or a node of a cluster, did not answer.
     """
 
     updates: Mapping[str, Update] = field(default_factory=dict)
@@ -37,7 +36,7 @@ class Quotes:
 def read_quotes(symbols: Sequence[str]) -> Quotes:
     """Reads the quotes of these symbols in one round trip.
 
-    In a Redis Cluster, the result lacks the symbols of each node that does not answer, and `available` is False.
+    If a node of a Redis Cluster does not answer, the symbols on this node are missing, and `available` is False.
     """
     if not symbols:
         return Quotes()

@@ -41,7 +41,7 @@ MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 
 def parse_range(name: str) -> str:
-    """Returns `name` if a range has this name, otherwise DEFAULT_RANGE."""
+    """Returns `name` if a range has this name. Returns DEFAULT_RANGE if no range has this name."""
     return name if name in RANGES else DEFAULT_RANGE
 
 
@@ -53,7 +53,7 @@ def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
 def encode_candles(series: CandleSeries) -> dict[str, Any]:
     """Returns `{"step":60,"bars":[[start, open, high, low, close, volume], …]}`, oldest bar first.
 
-    `start` is in unix seconds, `step` is the length of each bar in seconds. `volume` is in shares or coins.
+    `start` is in unix seconds. `step` is the length of each bar in seconds. `volume` is in shares or coins.
     """
     bars = [
         [candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume * VOLUME_UNIT]
@@ -65,9 +65,9 @@ def encode_candles(series: CandleSeries) -> dict[str, Any]:
 def write_table(
     series: CandleSeries, decimals: int, zone: tzinfo, numerals: Numerals = ENGLISH
 ) -> Sequence[dict[str, Any]]:
-    """Returns a table of the newest candles, newest first, at most MAX_TABLE_ROWS.
+    """Returns a table row for each of the newest MAX_TABLE_ROWS candles, newest first.
 
-    Each row is a dict. `moment` is the start of the candle as a datetime. `time` is the start as text in `zone`, or the
+    A row is a dict. `moment` is the start of the candle as a datetime. `time` is the start as text in `zone`, or the
     UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low, close and volume.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]

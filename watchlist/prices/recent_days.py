@@ -1,7 +1,7 @@
-"""Reads the newest market day and the last hour's minute closes of many symbols.
+"""Reads the newest market day of many symbols, with the close of each minute in the last hour.
 
-Redis answers in one round trip. If Redis has no day of a symbol, the day comes from the database. If Redis is
-unreachable, all days come from the database. Days from the database are up to a minute old and have no minute closes.
+Days that Redis lacks come from the database. If Redis is unreachable, all days come from the database. Days from the
+database are up to a minute old and have no minute closes.
 """
 
 from collections.abc import Mapping, Sequence

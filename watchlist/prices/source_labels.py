@@ -1,7 +1,4 @@
-"""Describes in words where prices come from. Pure.
-
-Pages, the API, exports and heartbeats use these words. One label can describe prices of several sources.
-"""
+"""Describes in words where prices come from. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,16 +11,16 @@ NOT_LIVE = {REPLAY: "replayed", SIMULATED: "simulated"}
 """The sources without current market prices, as a dict from source to adjective."""
 
 OPEN, CLOSED, ALWAYS = "open", "closed", "always"
-"""The values for the market of a symbol. `always` means that the symbol is traded around the clock."""
+"""The states of a symbol's market. `always` means that the symbol is traded around the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLabel:
     """Says where the prices on a page or in a file come from.
 
-    `name` is the name of the source, MIXED for several sources, or NONE if there is no source. `badge` has one or two
-    words, such as `Kraken`. `prices` is a phrase such as `prices from Kraken, some simulated`. `hint` is a sentence
-    without a full stop. `indexable` says whether search engines may list a page with these prices.
+    `name` is the name of the source, MIXED or NONE. `badge` has one or two words, such as `Kraken`. `prices` is a
+    phrase such as `prices from Kraken, some simulated`. `hint` is a sentence without a full stop. `indexable` says
+    whether search engines may list a page with these prices.
     """
 
     name: str
@@ -60,7 +57,7 @@ def kind_of_sources(names: Collection[str]) -> str:
 
 
 def market_of(source: str, is_closed: bool) -> str:
-    """Returns the state of the market of a symbol: OPEN, CLOSED, or ALWAYS for a source that never closes.
+    """Returns the state of the market of a symbol: OPEN, CLOSED or ALWAYS.
 
     `is_closed` says whether the source reports that the market is closed.
     """

@@ -1,6 +1,6 @@
 """Reads the states of sources of real prices from Redis.
 
-`runfeed` stores these states. The source `simulated` has no state, because the generator stores no state.
+`runfeed` stores these states. The source `simulated` has no state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states that a symbol can have in a `feed` frame. A page shows the state instead of the time of the price."""
+"""The states that a symbol can have in a `feed` frame."""
 NO_FEEDER = "runfeed is not running"
-"""The reason why a source is not connected, if no process feeds the source."""
+"""The reason in the state of a source that no process feeds."""
 
 
 def with_state(sources: Iterable[str]) -> list[str]:
@@ -30,10 +30,9 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state` if it has a known name. Otherwise returns a state with the name `reconnecting`.
+    """Returns `state`, or the state `reconnecting` if `state` is None or has an unknown name.
 
-    `state` is None if no process feeds the source. `since` is the time, in unix microseconds, at which the source began
-    to reconnect.
+    `state` is None if no process feeds the source. `since` is when the source began to reconnect, in unix microseconds.
     """
     if state is None or state.state not in STATES:
         return FeedState(RECONNECTING, NO_FEEDER, since, 0)
@@ -43,7 +42,7 @@ def check_state(state: FeedState | None, since: int) -> FeedState:
 def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[str, FeedState]:
     """Reads the states of sources with one command. Leaves out `simulated`. Raises StoreUnavailable.
 
-    A source that no process feeds counts as reconnecting. Its `since` is 0, because the time is unknown.
+    The state of a source that no process feeds is `reconnecting`, with 0 for `since`.
     """
     names = with_state(sources)
     found = FeedStateStore(client).read(names)
@@ -69,8 +68,8 @@ def find_symbol_state(state: FeedState | None, symbol: str) -> str:
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
     """Returns the age after which a price is stale, for a source in this state.
 
-    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
-    is not connected are stale. If no state of the source is known, `state` is None and the result is `limit`.
+    The prices of a connected source are never stale. The prices of a source that is not connected are always stale. If
+    `state` is None, returns `limit`.
     """
     if state is None:
         return limit

@@ -1,8 +1,4 @@
-"""Reads the 52-week ranges of many symbols from their one-day bars.
-
-The one-day bars are in the database. If the oldest bar of a symbol is less than 52 weeks old, the range begins with
-this bar.
-"""
+"""Reads the 52-week ranges of many symbols from their one-day bars in the database."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,13 +1,12 @@
-"""Template tags that keep the parts of a page that are equal for many requests.
+"""Template tags that render a part of a page once, and use the text in all later pages.
 
     {% kept theme=appearance.theme %}
     <a href="{% url 'settings' %}">{{ theme }}</a> {% fresh %}{{ user.get_username }}{% endfresh %}
     {% endkept %}
 
-A kept part is rendered once for each combination of values of its variables. The text is then used in all later pages.
-While a kept part is rendered, only the variables in its tag exist. Therefore a kept text contains nothing of a person,
-unless one of these variables does. Between `fresh` and `endfresh`, the part is rendered for each page. A fresh part
-has all variables of the page, but not those of a loop or of `with` around it in the kept part.
+The part from `kept` to `endkept` is rendered once for each value of `theme`. This part can use only the variables that
+the tag `kept` names. The part from `fresh` to `endfresh` is rendered for each page, and can use all variables of the
+page. A fresh part cannot use a variable that a loop or `with` sets inside the kept part.
 """
 
 import re
@@ -23,13 +22,13 @@ from django.utils.safestring import SafeString
 register = Library()
 
 KEPT_TEXTS = 64
-"""The number of kept texts of one part. A text has at most a few KB."""
+"""The maximum number of kept texts of one part."""
 
 FRESH_PARTS = "fresh parts"
-"""The variable that collects the fresh parts in a kept part. No template can name it, because of the space."""
+"""The variable that collects the fresh parts in a kept part. Templates cannot name a variable with a space."""
 
 MARK = secrets.token_hex(16)
-"""Stands for a fresh part in the kept text. No value can contain it, because it is random."""
+"""Stands for a fresh part in the kept text. MARK is random, so that no value contains it."""
 MARK_PATTERN = re.compile(MARK + r"(\d+);")
 
 
@@ -48,9 +47,9 @@ class FreshNode(Node):
 
 
 class KeptNode(Node):
-    """A part of which the texts are kept.
+    """The part from `kept` to `endkept`.
 
-    `_kept` is a dict from the values of the variables to the pieces of the text: strings and fresh parts.
+    `_kept` maps the values of the variables to the rendered text, as a list of strings and fresh parts.
     """
 
     def __init__(self, variables: dict[str, FilterExpression], nodelist: NodeList) -> None:

@@ -30,15 +30,12 @@ register.filter("data_attributes", write_attributes)
 
 @register.filter
 def age(row: Row) -> str:
-    """Returns the text for the age of the row's price: a time, or a word such as `Halted` (see `write_age`)."""
     return write_age(row)
 
 
 @register.simple_tag
 @cache
 def module_preloads() -> SafeString:
-    """Returns an HTML link to each script in MODULES, so that the browser loads these scripts early.
-
-    The result is cached, because the addresses of static files do not change while a process runs.
-    """
+    """Returns an HTML link to each script in MODULES, so that the browser loads these scripts early."""
+    # Cached, because the addresses of static files do not change while a process runs.
     return format_html_join("", '<link rel="modulepreload" href="{}">\n', ((static(name),) for name in MODULES))

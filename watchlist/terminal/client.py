@@ -1,7 +1,4 @@
-"""Subscribes to `/ws` for `manage.py watch`, and reconnects after a lost connection.
-
-`WatchClient` writes prices into a `WatchState` and tells a `Display` to show the changes.
-"""
+"""Subscribes to `/ws` for `manage.py watch`, and reconnects after a lost connection."""
 
 import asyncio
 import json
@@ -39,14 +36,11 @@ CLOSE_REASONS = {
 
 
 class GatewayRefused(WatchlistError):
-    """The gateway does not serve this client, and a retry does not help.
-
-    The message of the error is one line with the reason.
-    """
+    """The gateway does not serve this client, and a retry does not help. The message is one line with the reason."""
 
 
 class GatewayUnavailable(WatchlistError):
-    """The gateway cannot serve this client now; a retry can help."""
+    """The gateway cannot serve this client now. A retry can help."""
 
 
 class Display(Protocol):
@@ -60,7 +54,7 @@ class Display(Protocol):
 
 
 def add_options(url: str) -> str:
-    """Returns the URL with query options. The options ask the gateway for ticker, heartbeat and reconnect frames.
+    """Returns the URL with options that ask the gateway for ticker, heartbeat and reconnect frames.
 
     Raises GatewayRefused if the URL is not a WebSocket address.
     """
@@ -95,9 +89,10 @@ class WatchClient:
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Runs one connection until it ends. Returns a pair: the wait before the next connection, and a reason.
+        """Connects, and receives frames until the connection ends. Raises GatewayRefused.
 
-        The wait is in seconds; 0 if the gateway did not ask for a wait. The reason says why the connection ended.
+        Returns how many seconds the gateway asks the client to wait, and why the connection ended. The seconds are 0 if
+        the gateway asks for no wait.
         """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:

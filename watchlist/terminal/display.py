@@ -14,8 +14,9 @@ from watchlist.formatting.numerals import PLAIN, Numerals
 from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
+# Every terminal font has the ASCII minus sign.
 TERMINAL = Numerals(minus="-")
-"""The numerals of the table: English with the ASCII minus sign, because every terminal font has this sign."""
+"""The numerals of the table: English with the ASCII minus sign."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
@@ -38,7 +39,7 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None: ...
 
     def show_update(self, row: Row) -> None:
-        """Prints time, symbol, price, change and change in percent."""
+        """Prints time, symbol and price. If the change is known, also prints the change and its percentage."""
         time_text = datetime.fromtimestamp(row.timestamp / 1e6, UTC).isoformat(timespec="milliseconds")
         fields = [time_text, row.symbol, write_number(row.price or 0.0, row.decimals, PLAIN)]
         if row.change is not None and row.change_percent is not None:
@@ -48,7 +49,7 @@ class LineDisplay:
     def show_state(self) -> None:
         """Prints the connection's state, the rejected symbols, and the sources that are not connected.
 
-        Does not print the same line twice in a row.
+        Prints nothing if the line is the same as the last one.
         """
         parts = [f"{self._state.state}, {self._state.source}" if self._state.source else self._state.state]
         parts += [f"{row.symbol}: {row.rejection}" for row in self._state.rows.values() if row.rejection]

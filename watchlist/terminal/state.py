@@ -35,7 +35,7 @@ class Row:
     """The ticker and the newest update of one symbol.
 
     `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
-    gateway refused the subscription to the symbol. `rejection` is empty if the gateway did not refuse the subscription.
+    gateway refused the subscription to the symbol, or empty.
     """
 
     symbol: str
@@ -70,10 +70,8 @@ class Row:
 class WatchState:
     """Holds a row per symbol, and the connection's state.
 
-    `rows` maps each symbol to its row, in the order of `symbols`. `state` is the connection's state in words. `live`
-    says whether the gateway has confirmed the subscription. `source` is the kind of all sources of the gateway. `feeds`
-    maps each source of real prices to its newest `feed` frame. A simulated price older than `stale_after` seconds is
-    stale.
+    `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
+    is the kind of the gateway's sources, such as `simulated`. `feeds` maps each source of real prices to its state.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
@@ -86,9 +84,10 @@ class WatchState:
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """Applies a price update. Returns the changed row.
+        """Stores a price update in the row of its symbol. Returns the row, or None if nothing was stored.
 
-        Returns None if the update is invalid or stale, or if its symbol has no row.
+        An update is not stored if the update is invalid, is not newer than the stored update, or has a symbol without a
+        row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -130,10 +129,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source that is not connected.
-
-        Only the sources of the symbols in `rows` are included.
-        """
+        """Returns a text such as `Kraken: silent` for each source that has a row and is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -147,7 +143,7 @@ class WatchState:
         return feed.symbols.get(row.symbol, "") if feed else ""
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
-        """Applies the answer to the subscription: sets `live`, `state` and the `rejection` of each row."""
+        """Applies the answer to the subscribe request: sets `live`, `state` and the `rejection` of each row."""
         rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
             row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
@@ -165,9 +161,9 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Sets `live` to False and stores `state`, the connection's state in words. Keeps the prices.
+        """Sets `live` to False and stores `state`, the connection's state in words.
 
-        Forgets the states of sources, because the gateway sends these states again.
+        Keeps the prices, and forgets the states of sources.
         """
         self.live, self.state = False, state
         self.feeds.clear()
@@ -175,17 +171,17 @@ class WatchState:
     def age(self, row: Row, now: int) -> float | None:
         """Returns the age of the newest update of the row in seconds, by the gateway's clock.
 
-        Network delay makes the gateway's clock inexact, so that an update can seem to be in the future. Up to
-        CLOCK_TOLERANCE_SECONDS in the future, the age is 0. Beyond that, returns None.
+        Returns None if the update is more than CLOCK_TOLERANCE_SECONDS in the future.
         """
+        # Network delay makes the gateway's clock inexact, so that an update can seem to be in the future.
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
 
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price from a source of real prices is stale while the source is not connected, whatever the age of the price.
-        A simulated price is stale if it is older than the limit `stale_after`.
+        A price from a source of real prices is stale while the source is not connected. A simulated price is stale if
+        it is older than `stale_after` seconds.
         """
         if row.price is None:
             return False
@@ -200,7 +196,8 @@ def is_update(frame: Mapping[str, Any]) -> bool:
 
 
 def printable(value: Any) -> str:
-    """Shortens a text from the gateway. Removes control characters, which could control the terminal."""
+    """Returns the beginning of a text from the gateway, without unprintable characters."""
+    # Control characters could control the terminal.
     return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
 
 

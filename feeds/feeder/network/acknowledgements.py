@@ -1,7 +1,7 @@
 """Tracks which subscriptions of one connection the source has acknowledged. Pure.
 
-A request that stays unanswered is repeated once. If the repeated request stays unanswered too, the symbol counts as
-unknown to the source.
+A subscription without an answer is requested a second time. If the second request has no answer either, the symbol
+counts as unknown to the source.
 """
 
 from collections.abc import Collection, Iterable
@@ -10,7 +10,10 @@ ACKNOWLEDGEMENT_SECONDS = 10.0
 
 
 class Acknowledgements:
-    """The subscriptions of one connection. Times are in seconds of a monotonic clock."""
+    """Tracks which subscriptions the source has acknowledged, by native symbol.
+
+    All native symbols belong to one connection. Times are in seconds of a monotonic clock.
+    """
 
     def __init__(self, timeout: float = ACKNOWLEDGEMENT_SECONDS) -> None:
         self._timeout = timeout
@@ -20,14 +23,13 @@ class Acknowledgements:
 
     @property
     def is_complete(self) -> bool:
-        """Whether each request was acknowledged, refused or given up."""
+        """Whether no subscription waits for an answer of the source."""
         return not self._deadlines
 
     def request(self, natives: Iterable[str], now: float) -> None:
-        """Begins to wait until the source acknowledges subscriptions to these native symbols.
+        """Notes a request for subscriptions to native symbols.
 
-        Several messages may be needed to subscribe to the symbols. `now` is the time at which the last of these
-        messages is sent.
+        `now` is the time at which the last message of the request is sent.
         """
         for native in natives:
             self._deadlines[native] = now + self._timeout
@@ -45,9 +47,9 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Returns two lists: symbols to request again, and symbols unknown to the source.
+        """Forgets the requests whose answer is overdue. Returns the native symbols of these requests in two lists.
 
-        Forgets the requests of all these symbols. Call `request` for each symbol of the first list.
+        Subscribe to the symbols in the first list again. The symbols in the second list are unknown to the source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

@@ -1,7 +1,4 @@
-"""Runs one connection to a source, and ends the connection when the source is silent.
-
-The library `websockets` answers pings in its own callbacks. Therefore pings never wait for the handling of messages.
-"""
+"""Runs one connection to a source, and ends the connection when the source is silent."""
 
 import asyncio
 import time
@@ -22,23 +19,22 @@ from feeds.sources.events import Event, Failure, GoingAway, Ready, Subscribed, S
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-"""A longer message ends the connection. The adapters have a lower limit of their own."""
+"""A longer message ends the connection."""
 
 MAX_QUEUED_FRAMES = 256
+# The answer comes after all messages that the source has sent before.
 PONG_SECONDS = 120.0
-"""How long an answer to our ping may take.
-
-The answer waits behind all messages that are on their way. In a burst of messages the answer is late, although the
-source is alive. `Source.silent_seconds` is shorter for most sources and finds dead connections sooner.
-"""
+"""How long the answer to a ping may take."""
 
 CLOSE_SECONDS = 1.0
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """The address of a source, and how long to wait for the source, in seconds.
+    """The address of a source, and time limits in seconds.
 
-    `start_seconds` is the longest time from opening to the first acknowledgement.
+    `open_seconds` limits the opening of a connection. `start_seconds` limits the time from the opening to the first
+    acknowledgement of a subscription. `acknowledgement_seconds` limits the time from the request of a subscription to
+    its acknowledgement.
     """
 
     url: str
@@ -53,11 +49,11 @@ Handler = Callable[[Sequence[Event], int], None]
 
 
 class Connection:
-    """One connection to a source. A new connection uses nothing of an earlier connection.
+    """One connection to a source.
 
     `is_expected_silent` returns whether silence is normal now, for example because the market is closed. `ready` is set
     when the source has answered all subscriptions. `replace_due` is set when a new connection should replace this
-    connection, for example because of its age.
+    connection.
     """
 
     def __init__(
@@ -94,15 +90,12 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether messages have arrived on this connection over a time of at least `Source.silent_seconds`.
-
-        This time begins at the first acknowledgement, and ends at the newest message so far.
-        """
+        """Whether a message has arrived at least `Source.silent_seconds` after the first acknowledgement."""
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 
     async def run(self) -> Ending:
-        """Connects, and handles messages until the connection ends. Returns why the connection ended."""
+        """Connects and handles messages. Returns why the connection ended."""
         try:
             self._socket = await connect(
                 self._endpoint.url,
@@ -119,7 +112,7 @@ class Connection:
         return await self._use(self._socket)
 
     def want(self, natives: Collection[str]) -> None:
-        """Changes which native symbols are subscribed to."""
+        """Changes the subscriptions to exactly these native symbols."""
         added, removed = set(natives) - self._natives, self._natives - set(natives)
         self._natives = set(natives)
         self._acknowledgements.remove(removed)
@@ -207,7 +200,7 @@ class Connection:
             self._has_outgoing.set()
 
     async def _send_all(self, socket: ClientConnection) -> None:
-        """Sends the queued messages, with the pauses that the source demands between messages."""
+        """Sends the queued messages, with the pause that the source demands after each message."""
         try:
             while await self._has_outgoing.wait():
                 while self._outgoing:
@@ -245,10 +238,7 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket, so that `run` returns `ending`.
-
-        If this method is called again, `run` still returns the first `ending`.
-        """
+        """Closes the socket. `run` then returns the `ending` of the first call of this method."""
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

@@ -1,4 +1,4 @@
-"""Describes why a connection ended, and what to do next. Pure."""
+"""Describes why a connection ended, and how long to wait before the next connection. Pure."""
 
 from enum import Enum
 
@@ -9,17 +9,21 @@ PERMANENT_STATUSES = {
     402: "the plan does not include this",
     451: "the country of this machine is refused; another source may be possible",
 }
-"""The HTTP statuses that no retry corrects, each with a reason in words."""
+"""The HTTP statuses after which no retry helps, each with a reason in words."""
 
 RATE_STATUSES = frozenset({418, 429})
 RATE_WAIT_SECONDS = 60.0
-"""How long to wait after a status in RATE_STATUSES if the response names no time."""
+"""How long to wait after a status in RATE_STATUSES without a Retry-After header."""
 
 MAX_WAIT_SECONDS = 3600.0
 
 
 class EndingKind(Enum):
-    """What ended a connection."""
+    """How a connection ended.
+
+    SILENT: the source sent nothing. REFUSED: no retry helps. REPLACED: this process closed the connection. LOST: any
+    other case.
+    """
 
     LOST = "lost"
     SILENT = "silent"
@@ -36,7 +40,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def from_status(status: int, retry_after: str = "") -> Ending:
-    """Returns the ending for a source that answered the WebSocket handshake with this HTTP status.
+    """Returns the ending for the HTTP status of a refused connection or request.
 
     `retry_after` is the value of the header Retry-After.
     """

@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 10.0
 class RequestFailed(Exception):
     """A request had no usable response.
 
-    `wait` is the least number of seconds before the next request. `is_permanent` says that no retry helps.
+    `wait` is the least number of seconds before the next request. `is_permanent` is True if no retry helps.
     """
 
     def __init__(self, reason: str, wait: float = 0.0, is_permanent: bool = False) -> None:
@@ -26,7 +26,7 @@ class RequestFailed(Exception):
 
 
 class HttpClient:
-    """The client of one source's HTTP service. Proxies come from the usual environment variables."""
+    """Sends requests to the HTTP service of one source."""
 
     def __init__(
         self, source: Source, url: str, credentials: Credentials, clock: Callable[[], float] = time.monotonic
@@ -39,10 +39,7 @@ class HttpClient:
         self._free_at = 0.0
 
     async def get(self, request: Request) -> bytes:
-        """Sends a request, and returns the body of the response.
-
-        First waits until the source's interval has passed since the previous request. Raises RequestFailed.
-        """
+        """Waits until the source allows a request, then sends it. Returns the response's body. Raises RequestFailed."""
         async with self._turn:
             await asyncio.sleep(max(self._free_at - self._clock(), 0.0))
             try:

@@ -1,7 +1,7 @@
 """Says whether the market of a source is open. Pure.
 
-Shares are traded in New York from 9:30 to 16:00 on weekdays. On a holiday, the market counts as open, because this
-module knows no holidays.
+The market of shares is open from 9:30 to 16:00 in New York on weekdays, even on holidays. Other markets are always
+open.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,10 +22,7 @@ def is_open(market: Market, now: int) -> bool:
 
 
 def new_york_time(moment: datetime) -> datetime:
-    """Returns the date and time in New York as a datetime without a time zone.
-
-    This function needs no time zone database.
-    """
+    """Returns the date and time in New York at a moment in UTC. The result has no time zone."""
     standard = moment.replace(tzinfo=None) + STANDARD_TIME
     begin = datetime.combine(sunday(standard.year, 3, 2), time(2))
     end = datetime.combine(sunday(standard.year, 11, 1), time(1))

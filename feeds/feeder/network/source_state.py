@@ -6,8 +6,7 @@ from feeds.sources.events import SourceState
 class SourceStateTracker:
     """Holds the state of a source, the reason for the state, and the time at which the state began.
 
-    Times are in unix microseconds. A silent source becomes connected again when it sends data. An acknowledgement is
-    not enough, because a broken service may acknowledge subscriptions and then send nothing.
+    Times are in unix microseconds.
     """
 
     def __init__(self, now: int) -> None:
@@ -24,11 +23,12 @@ class SourceStateTracker:
     def note_subscribed(self, now: int) -> None:
         """Notes that the source acknowledged a subscription."""
         self._is_subscribed = True
+        # A silent source must send data first: a broken service may acknowledge subscriptions and send nothing.
         if self.state not in {SourceState.SILENT, SourceState.CONNECTED, SourceState.MAINTENANCE}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def note_data(self, now: int) -> None:
-        """Notes that the source sent data. Has no effect before the first acknowledgement."""
+        """Notes that the source sent data. Has no effect before a subscription is acknowledged."""
         if self._is_subscribed and self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
@@ -46,7 +46,7 @@ class SourceStateTracker:
         self._end(SourceState.RECONNECTING, reason, now)
 
     def note_refused(self, reason: str, now: int) -> None:
-        """Notes an error that no retry corrects."""
+        """Notes an error after which no retry helps."""
         self._end(SourceState.REFUSED, reason, now)
 
     def _end(self, state: SourceState, reason: str, now: int) -> None:

@@ -1,7 +1,6 @@
-"""Keeps a source with wanted symbols connected, and notes the state of the source.
+"""Keeps a source connected, and notes the state of the source.
 
-If a connection ends unexpectedly, the supervisor waits and opens a new connection. After an error that no retry
-corrects, the wait is long.
+A connection that ends unexpectedly is replaced after a pause. While no symbols are wanted, no connection is open.
 """
 
 import asyncio
@@ -19,23 +18,20 @@ from feeds.retry import Backoff, Outage
 log = structlog.get_logger(__name__)
 
 REFUSED_SECONDS = 600.0
-"""How long to wait after an error that no retry corrects.
-
-A change of the tickers ends the wait.
-"""
+"""The pause after an error that a retry cannot fix. A change of the wanted symbols ends the pause."""
 
 REPLACEMENT_SECONDS = 30.0
-"""How long a replacement may take to subscribe to all symbols.
+"""How long a new connection may take to subscribe to all symbols.
 
-The pause before another attempt has the same length.
+If the new connection fails, this is also the pause before the next attempt.
 """
 
 
 class Supervisor:
     """Opens and replaces the connections of one source.
 
-    Usually there is one connection. During a replacement there are two. `make_connection` takes native symbols and
-    returns a connection. `on_lost` is called when the source is no longer connected. `now` returns unix nanoseconds.
+    `make_connection` takes native symbols and returns a connection. `on_lost` is called when the source is no longer
+    connected. `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -59,7 +55,7 @@ class Supervisor:
         self.connects = 0
 
     def set_natives(self, natives: Collection[str]) -> None:
-        """Replaces the wanted native symbols. Without wanted symbols, no connection is open."""
+        """Changes the native symbols to subscribe to. If there are none, all connections are closed."""
         if frozenset(natives) == self._natives:
             return
         self._natives = frozenset(natives)
@@ -68,7 +64,7 @@ class Supervisor:
             connection.want(self._natives) if self._natives else connection.close()
 
     async def run(self) -> None:
-        """Keeps the source connected while there are wanted symbols, until this task is cancelled."""
+        """Keeps the source connected until this task is cancelled."""
         try:
             while True:
                 while not self._natives:
@@ -86,8 +82,7 @@ class Supervisor:
     async def _stay_connected(self) -> Ending:
         """Opens a connection, and replaces it whenever `Connection.replace_due` is set.
 
-        Returns when a connection has ended and no other connection has replaced it. The result says why that connection
-        ended.
+        Returns the ending of the last connection.
         """
         connection = self._open()
         while True:
@@ -99,10 +94,9 @@ class Supervisor:
             connection = await self._replace(connection)
 
     async def _replace(self, old: Connection) -> Connection:
-        """Opens a new connection to replace `old`. Returns the one of the two connections that stays open.
+        """Opens a new connection, and closes `old` when the new connection is ready.
 
-        When the source has answered all subscriptions of the new connection, closes `old`. If the new connection fails
-        or takes too long, closes the new connection instead.
+        If the new connection fails or takes too long, `old` stays open. Returns the connection that is open.
         """
         new = self._open()
         tasks = {self._connections[new], self._connections[old]}
@@ -166,10 +160,7 @@ class Supervisor:
 async def wait_for_first(
     event: asyncio.Event, tasks: Collection[asyncio.Task[Ending]], seconds: float | None = None
 ) -> None:
-    """Waits until `event` is set or one of `tasks` has ended, but at most `seconds` seconds.
-
-    If `seconds` is None, there is no time limit.
-    """
+    """Waits until `event` is set, one of `tasks` has ended, or `seconds` seconds have passed."""
     waiting = asyncio.create_task(event.wait())
     try:
         await asyncio.wait({waiting, *tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,6 @@
 """Holds trades that wait for Kafka, within a limit of memory. Pure.
 
-If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the removed trades. If the source
-offers missed trades, the caller fetches the removed trades later.
+If too many trades wait, `Backlog.reduce` removes all but the newest trade of each symbol.
 """
 
 from collections import deque
@@ -17,20 +16,17 @@ A trade is late if a newer trade of its symbol was published before.
 
 MAX_BYTES = 64 * 1024 * 1024
 TRADE_BYTES = 400
-"""How many bytes one waiting trade with its id needs, rounded up."""
+"""How many bytes one waiting trade needs, rounded up."""
 
 
 class Backlog:
-    """The waiting trades of all symbols. The trades of each symbol are in order.
-
-    `max_trades` is the limit.
-    """
+    """The trades that wait to be sent, by symbol. `max_trades` is how many trades may wait."""
 
     def __init__(self, max_trades: int = MAX_BYTES // TRADE_BYTES) -> None:
         self._max_trades = max_trades
         self._waiting: dict[str, deque[Accepted]] = {}
         self._first: dict[str, Accepted] = {}
-        """A dict from symbol to the trade that leaves before all other trades."""
+        """The trades that `take` returns before all other trades, by symbol."""
 
         self._size = 0
 
@@ -39,12 +35,12 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether the backlog has more trades than its limit. In this case `reduce` must be called."""
+        """Whether more than `max_trades` trades wait. The caller must then call `reduce`."""
         return self._size > self._max_trades
 
     @property
     def is_low(self) -> bool:
-        """Whether there is room for missed trades that were fetched."""
+        """Whether at most a quarter of `max_trades` trades wait. Missed trades may then be fetched."""
         return self._size <= self._max_trades // 4
 
     def add(self, symbol: str, trades: Iterable[Accepted]) -> None:
@@ -56,10 +52,7 @@ class Backlog:
         self._size += len(waiting) - before
 
     def take(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
-        """Removes and returns up to `limit` trades, by symbol.
-
-        If `limit` splits the trades of a symbol, this symbol comes last in the next call.
-        """
+        """Removes and returns up to `limit` trades, by symbol."""
         taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
         limit -= len(taken)
         while limit > 0 and self._waiting:
@@ -67,6 +60,7 @@ class Backlog:
             waiting = self._waiting.pop(symbol)
             if len(waiting) > limit:
                 trades: Sequence[Accepted] = [waiting.popleft() for _ in range(limit)]
+                # The rest goes behind the trades of the other symbols.
                 self._waiting[symbol] = waiting
             else:
                 trades = waiting
@@ -76,10 +70,9 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Makes `take` return the newest trade of each symbol before all other trades.
+        """Makes `take` return the newest trade of each symbol first, and all other trades as late trades.
 
-        The other trades are then published as late trades. Call this method after a stall, so that current prices are
-        published first.
+        Call this method after a stall of Kafka.
         """
         self._put_back()
         for symbol, waiting in list(self._waiting.items()):
@@ -92,16 +85,15 @@ class Backlog:
                 del self._waiting[symbol]
 
     def drop(self, symbol: str) -> int:
-        """Removes the trades of a symbol. Returns the number of removed trades."""
+        """Removes the trades of a symbol. Returns how many trades were removed."""
         dropped = len(self._waiting.pop(symbol, ())) + (self._first.pop(symbol, None) is not None)
         self._size -= dropped
         return dropped
 
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
-        """Removes all trades except the newest trade of each symbol. Returns the removed trades by symbol.
+        """Removes all trades except the newest of each symbol. Returns the removed trades by symbol.
 
-        `summed` are the symbols whose removed trades cannot be fetched later. The newest trade of such a symbol gets
-        the size of all its trades together.
+        For a symbol in `summed`, the remaining trade gets the sum of all sizes.
         """
         self._put_back()
         symbols = set(summed)
@@ -128,17 +120,14 @@ class Backlog:
         return taken
 
     def _put_back(self) -> None:
-        """Moves each trade that `put_newest_first` set aside to the front of its symbol's waiting trades."""
+        """Moves the trades of `_first` back to the front of the other trades of their symbols."""
         for symbol, trade in self._first.items():
             self._waiting.setdefault(symbol, deque()).appendleft(trade)
         self._first.clear()
 
 
 def newest_index(waiting: Sequence[Accepted]) -> int:
-    """Returns the position of the last trade that is not late: the trade that sets the newest price.
-
-    If all trades are late, returns the position of the last trade.
-    """
+    """Returns the position of the last trade that is not late, or of the last trade if all are late."""
     last = len(waiting) - 1
     for behind, (_, late) in enumerate(reversed(waiting)):
         if not late:
@@ -147,7 +136,6 @@ def newest_index(waiting: Sequence[Accepted]) -> int:
 
 
 def with_size(trade: Trade, size: float) -> Trade:
-    """Returns the trade with another size."""
     return Trade(
         trade.native, trade.price, size, trade.timestamp, trade.id, trade.sequence, trade.past, trade.sets_price
     )

@@ -6,10 +6,11 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Missed trades of one symbol: the trades that lie between the trades `after` and `until`, without these two.
+    """Missed trades of one symbol: those between the trades `after` and `until`.
 
-    `missing` is the number of missed trades; 0 if the number is unknown. `after` and `until` may be placeholders, which
-    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.
+    `after` and `until` may be placeholders. A placeholder is a trade of which only the place in the source's order is
+    known. `missing` is the number of missed trades; 0 if unknown. If `is_open` is true, the trade `until` has not
+    arrived yet.
     """
 
     after: Trade
@@ -19,7 +20,11 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What happened to the trades of one or more symbols since the last `take`."""
+    """Counts what happened to the trades of a source.
+
+    `past` counts older trades that were left out at the start. The metrics in `feeds.metrics` explain the other fields:
+    for example, FEED_REPEATS explains `repeats`.
+    """
 
     trades: int = 0
     repeats: int = 0
@@ -46,7 +51,7 @@ def is_after(trade: Trade, other: Trade) -> bool:
 
 
 def with_sequence(trade: Trade, sequence: int) -> Trade:
-    """Returns a placeholder for a trade that did not arrive. Only the sequence of that trade is known.
+    """Returns a placeholder for a trade of which only the sequence is known.
 
     The placeholder has the native symbol and the time of `trade`. Its price and size are 0.
     """
@@ -54,7 +59,10 @@ def with_sequence(trade: Trade, sequence: int) -> Trade:
 
 
 def neighbour(trade: Trade, distance: int) -> Trade:
-    """Returns a placeholder for the trade directly before (`distance` -1) or after (1) `trade`."""
+    """Returns a placeholder for the trade directly before or after `trade`.
+
+    `distance` is -1 for the trade before `trade`, and 1 for the trade after `trade`.
+    """
     if trade.sequence is not None:
         return with_sequence(trade, trade.sequence + distance)
     return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")

@@ -1,8 +1,6 @@
 """Remembers the trades of one symbol, so that repeats are recognised. Pure.
 
-An equal id alone does not prove a repeat, because some vendors use an id twice. A trade repeats a known trade if id and
-price are equal, and the times are at most a second apart. The two times may differ, because some HTTP services round
-times.
+A trade repeats a known trade if id and price are equal and the times are at most a second apart.
 """
 
 from collections.abc import Iterable
@@ -12,6 +10,7 @@ from feeds.sources.events import Trade
 MAX_KNOWN = 4096
 """How many trades of a symbol are remembered."""
 
+# Some HTTP services round times.
 MAX_TIME_DIFFERENCE_US = 1_000_000
 
 Key = str | tuple[int, float, float]
@@ -33,11 +32,12 @@ class KnownTrades:
         return len(self._trades)
 
     def add(self, trade: Trade) -> bool:
-        """Remembers a trade. Returns False if the trade is a repeat."""
+        """Remembers a trade. Returns True if the trade is new, and False if it is a repeat."""
         trades = self._trades
         key = trade.id or (trade.timestamp, trade.price, trade.size)
         known = trades.get(key)
         if known is not None:
+            # Some vendors use an id twice.
             if known[1] == trade.price and abs(known[0] - trade.timestamp) <= MAX_TIME_DIFFERENCE_US:
                 return False
             del trades[key]  # the new entry goes to the end, which is forgotten last
@@ -47,6 +47,6 @@ class KnownTrades:
         return True
 
     def forget(self, trades: Iterable[Trade]) -> None:
-        """Removes trades that were not published. If such a trade comes again, `add` accepts the trade."""
+        """Removes trades, so that `add` accepts them again."""
         for trade in trades:
             self._trades.pop(trade.id or (trade.timestamp, trade.price, trade.size), None)

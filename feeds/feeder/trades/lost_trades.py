@@ -1,6 +1,6 @@
-"""Remembers the lost trades of one symbol, and the spans of time in which trades were lost. Pure.
+"""Remembers the lost trades of one symbol, and the times of the losses. Pure.
 
-A trade is lost if it was missed and cannot be fetched. Bars that touch such a span are incomplete.
+A trade is lost if it was missed and cannot be fetched. A missed span is a span of time in which trades were lost.
 """
 
 from bisect import bisect
@@ -12,7 +12,7 @@ from feeds.records import Span, unite
 from feeds.sources.events import Trade
 
 MAX_LOST_RANGES = 1000
-"""How many ranges of lost numbers are remembered for each symbol."""
+"""How many ranges of lost sequence numbers are remembered for each symbol."""
 
 
 class LostTrades:
@@ -26,17 +26,17 @@ class LostTrades:
         self.spans: tuple[Span, ...] = ()
 
     def add(self, gap: Gap, missing: MissingRanges, end: int | None, known: Sequence[Trade] = ()) -> int:
-        """Counts as lost the trades of a gap that have not arrived. Returns the number of these trades.
+        """Moves the sequence numbers of a gap from `missing` to the lost numbers. Returns how many numbers were moved.
 
-        Removes the numbers of these trades from `missing`. `known` are the trades within the gap that have arrived. A
-        missed span reaches from the nearest known trade before the lost trades to the nearest known trade after them.
-        `end` is the time of the first trade after the gap; None if no such trade has come yet.
+        `known` are the trades within the gap that have arrived. `end` is the time of the first trade after the gap;
+        None if that trade has not arrived.
         """
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         by_sequence = {sequence_of(trade): trade.timestamp for trade in known}
         numbers = sorted(by_sequence)
         for first, last in missing.between(*bounds):
             self._numbers.add(first, last)
+            # A missed span reaches from the nearest known trade before the lost trades to the nearest one after them.
             before, after = bisect(numbers, first) - 1, bisect(numbers, last)
             begins_at = gap.after.timestamp if before < 0 else by_sequence[numbers[before]]
             self.add_span(begins_at, end if after == len(numbers) else by_sequence[numbers[after]])
@@ -55,13 +55,13 @@ class LostTrades:
             self.spans = unite([*self.spans, Span(min(first, last), max(first, last))])
 
     def end(self, timestamp: int) -> None:
-        """Ends an open span at `timestamp`, the time of a trade that has just arrived."""
+        """Ends the open span at the time of a trade that has arrived. Does nothing if no span is open."""
         if self._open_since is not None:
             since, self._open_since = self._open_since, None
             self.add_span(since, timestamp)
 
     def remove(self, number: int) -> bool:
-        """Removes the number of a lost trade that has arrived. Returns whether the trade was lost."""
+        """Removes the number of an arrived trade from the lost numbers. Returns whether the trade counted as lost."""
         return self._numbers.remove(number)
 
     def take_spans(self) -> tuple[Span, ...]:

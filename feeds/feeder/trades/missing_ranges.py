@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class MissingRanges:
-    """A set of whole numbers, stored as ranges. The ranges are sorted and do not touch."""
+    """The sequence numbers of missed trades, stored as sorted ranges that do not touch."""
 
     __slots__ = ("_ranges",)
 
@@ -20,7 +20,7 @@ class MissingRanges:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The lowest and the highest number. The set must not be empty."""
+        """The lowest and the highest number. There must be at least one number."""
         return self._ranges[0][0], self._ranges[-1][1]
 
     def add(self, first: int, last: int) -> None:
@@ -47,7 +47,7 @@ class MissingRanges:
             self.add(first, last)
 
     def remove(self, number: int) -> bool:
-        """Removes a number. Returns whether the set contained the number."""
+        """Removes a number. Returns whether the number was in a range."""
         for index, (first, last) in enumerate(self._ranges):
             if first <= number <= last:
                 rest = [(first, number - 1), (number + 1, last)]

@@ -1,7 +1,7 @@
-"""Gives the trades of one symbol our seq_ids, and encodes the trades as updates. Pure.
+"""Gives each trade of one symbol a seq_id, and encodes the trades as updates. Pure.
 
-`seq_id` is our own counter: it grows by one with each update. The time of an update is the time of the trade at the
-exchange. A trade is late if it comes after a newer trade of its symbol. A late trade never becomes the newest update.
+The seq_id grows by one with each update. A trade is late if it comes after a newer trade of its symbol. A late trade
+never becomes the newest update.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from feeds.sources.events import Trade
 
 
 class _TradeUpdate(msgspec.Struct, gc=False, omit_defaults=True):
-    """An update with the size of its trade, and with the best prices if known."""
+    """An update with the size of its trade. `bid` and `ask` are the best prices, if known."""
 
     symbol: str
     price: float
@@ -26,10 +26,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Numbering:
-    """The last seq_id and the newest time of one symbol.
+    """Holds the last seq_id and the newest time of one symbol.
 
-    `end` describes the symbol's last updates in the topic. The seq_ids continue after those updates. If `end` is None,
-    the first seq_id is `now_ms`, the unix time in milliseconds. This number is higher than any earlier seq_id.
+    `end` describes the symbol's last updates in the topic. The seq_ids continue after these updates. If `end` is None,
+    the first seq_id is `now_ms`, the unix time in milliseconds.
     """
 
     __slots__ = ("newest", "seq_id", "symbol")
@@ -42,9 +42,8 @@ class Numbering:
     def encode(self, trade: Trade, late: bool, prices: tuple[float, float] | None = None) -> bytes:
         """Returns the next update of the symbol as JSON.
 
-        The four keys of every update come first. Then come `size`, `bid` and `ask`. `prices` are the best bid and ask;
-        None if they are unknown. A late trade must not replace a newer price. Therefore its update gets a time of at
-        most the newest published time minus one microsecond.
+        `prices` are the best bid and ask; None if they are unknown. A late trade gets a time before the newest
+        published time.
         """
         timestamp = trade.timestamp
         if timestamp >= self.newest:

@@ -1,6 +1,6 @@
 """Decides which trades of one symbol to publish, and in which order. Pure.
 
-Drops repeats, and finds missed trades. Holds newer trades back for a short time while missed trades are fetched.
+Repeats are dropped. Newer trades wait for a short time while missed trades are fetched.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,18 +18,18 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""How many trades in a row can be missing in the topic. If more numbers are missing, the vendor has skipped them."""
+"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
 
 ANNOUNCED_SECONDS = 1.0
-"""How long to wait for a trade that the source announced. After that, the trade counts as missed."""
+"""How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
 
 
 class SymbolFeed:
-    """The trades of one symbol from one source.
+    """Decides which trades of one symbol of one source to publish.
 
     `is_sequential` says whether a gap in the numbers `Trade.sequence` means missed trades. `can_fetch` says whether
-    missed trades can be fetched. `published` are trades of this source at the end of the topic, in the order of the
-    topic. Several symbols may share `counts`. `lost` holds the lost trades. Times are in seconds of a monotonic clock.
+    missed trades can be fetched. `published` are the symbol's last trades in the topic, in the order of the topic.
+    Arguments named `now` are in seconds of a monotonic clock.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class SymbolFeed:
         return accepted
 
     def note_reconnected(self) -> None:
-        """Notes that a new connection has replaced a lost connection. Trades may be missing."""
+        """Notes that trades may be missing, because the connection was interrupted."""
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence of the source's newest trade. 0 stands for an unknown sequence."""
+        """Notes the sequence that the source announced for its newest trade. 0 stands for an unknown sequence."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns the trades that have been held back long enough, for publication. Called several times a second."""
+        """Returns the trades that were held back long enough. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -94,7 +94,7 @@ class SymbolFeed:
         return []
 
     def take_gaps(self) -> list[Gap]:
-        """Returns the gaps to fetch that were found since the last call."""
+        """Returns the gaps in the trades that were found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
@@ -119,14 +119,14 @@ class SymbolFeed:
             self.lost.add_span(gap.after.timestamp, gap.until.timestamp)
 
     def _lose(self, gap: Gap, known: Sequence[Trade] = ()) -> None:
-        """Counts as lost the trades of a gap that have not arrived. If one comes later, it is published as late."""
+        """Counts as lost the trades of a gap that have not arrived."""
         newest = self._newest
         has_ended = not gap.is_open or (newest is not None and sequence_of(newest) >= sequence_of(gap.until))
         end = (self._latest if gap.is_open else gap.until.timestamp) if has_ended else None
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Opens a gap for dropped trades, or notes a missed span if trades cannot be fetched."""
+        """Opens a gap for trades that the publisher dropped. Trades that cannot be fetched count as lost instead."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
@@ -140,7 +140,7 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades `published`: drops their repeats, opens a gap for numbers missing among them."""
+        """Continues after the trades `published`. Opens a gap for the sequence numbers missing between these trades."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for sequence numbers missing in the topic: trades that an earlier process did not send."""
+        """Opens a gap for the sequence numbers that are missing between `numbers`."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Returns the newest trade with `past`, and all trades without it. Used for the first trades of a symbol."""
+        """Returns `trades` with only one past trade: the newest. Past trades come from a snapshot of the source."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -201,10 +201,7 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose sequence number is not above the newest number: a missed, lost or repeated trade.
-
-        If the trade was not missed and has the latest time of all, the vendor's numbers have jumped back.
-        """
+        """Handles a trade whose sequence is not above the newest sequence."""
         if self._missing.remove(sequence):
             self._counts.fetched += 1
             if self._held_until is not None:
@@ -213,6 +210,7 @@ class SymbolFeed:
             else:
                 accepted += self._number([trade], late=True)
         elif trade.timestamp > self._latest:
+            # The source's numbers have jumped back.
             self._counts.jumps += 1
             self._published = sequence
             self._advance(trade, accepted)
@@ -223,7 +221,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade without a sequence number: drops a repeat, and opens a gap if trades may have been missed."""
+        """Handles a trade whose sequence is missing, or does not show whether trades are missed."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1
@@ -234,7 +232,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Accepts a new trade: adds it to `accepted`, or holds it back while missed trades are fetched."""
+        """Adds a new trade to `accepted`, or holds it back while missed trades are fetched."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -246,7 +244,7 @@ class SymbolFeed:
             accepted += self._number([trade])
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
-        """Notes a gap. If its missed trades can be fetched, newer trades are held back for HOLD_SECONDS at most."""
+        """Notes a gap, and holds back newer trades while the missed trades are fetched."""
         if self._add_gap(Gap(after, until, missing)) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
@@ -280,14 +278,14 @@ class SymbolFeed:
         return trade.sets_price
 
     def _release(self) -> list[Accepted]:
-        """Stops holding trades back. Returns the trades that were held back, in the vendor's order."""
+        """Stops holding trades back. Returns the trades that were held back, in the source's order."""
         held, self._held, self._held_until = self._held, [], None
         if self._is_sequential:
             held.sort(key=sequence_of)
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether it is late. Without a sequence number, the argument `late` says so."""
+        """Pairs each trade with whether it is late. `late` applies to trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

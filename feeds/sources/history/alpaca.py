@@ -1,7 +1,7 @@
 """Requests missed trades and bars from Alpaca, and reads the responses.
 
 Pure: no I/O. https://docs.alpaca.markets/reference/stockbars and /stocktrades describe the requests. The list of all
-instruments is on another server, which this module does not ask. Therefore `instruments` returns None.
+instruments is on another server, so `instruments` returns None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older a missed trade may be than the last known trade, in microseconds."""
+"""How many microseconds a missed trade may be older than the last trade that was received before the loss."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -26,17 +26,15 @@ TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
 Row = TypeVar("Row")
 
 SETS_PRICE = frozenset("@ EFKOX56")
-"""The conditions of trades that may become the last price, on all tapes.
+"""The codes of trade conditions with which a trade of any share may become the last price.
 
-The letters stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing
-prints. Examples of other conditions are odd lots (I), extended hours (T, U), trades out of sequence (Z) and average
-prices.
+Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) do not.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
-"""The conditions of trades on tape C (Nasdaq) that may become the last price.
+"""The codes of trade conditions with which a trade of a Nasdaq share (tape C) may become the last price.
 
-For example, B is a bunched trade on tape C, but an average price on tapes A and B.
+Some of these codes have another meaning for other shares. For example, B then means an average price.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,9 +42,10 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 
 
 class TradeRow(msgspec.Struct):
-    """A trade, as the stream and the history send it.
+    """A trade as Alpaca sends it, both in the stream and in the history.
 
-    Only the history sends `update`. It is `canceled` or `incorrect` if the trade was withdrawn later.
+    `update` is `canceled` or `incorrect` for a withdrawn trade, and empty for any other trade. Only the history sends
+    it.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
@@ -84,8 +83,9 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Returns a trade. The id consists of exchange, number and time, because numbers repeat."""
+    """Makes a Trade from a row of Alpaca."""
     timestamp = read_time(row.time)
+    # Alpaca's ids repeat. With exchange and time, they are unique.
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
     sets_price = allowed.issuperset(row.conditions or ())
@@ -94,15 +94,15 @@ def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
 
 
 def make_headers(credentials: Credentials) -> Mapping[str, str]:
-    """Returns the headers that hold the credentials."""
+    """Returns the HTTP headers that hold the credentials."""
     return {"APCA-API-KEY-ID": credentials.key, "APCA-API-SECRET-KEY": credentials.secret}
 
 
 class AlpacaHistory:
-    """The requests of Alpaca's HTTP service.
+    """Makes the requests for Alpaca's HTTP service, and reads the responses.
 
-    `folder` is the path of an asset class, such as `/v2/stocks`. `parameters` belong to all requests. `more` are
-    further parameters of requests for bars. If `has_trades` is false, missed trades are not requested.
+    `folder` is the path of an asset class, such as `/v2/stocks`. All requests have `parameters`. Requests for bars also
+    have `more`. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class AlpacaHistory:
         self._has_trades = has_trades
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two known trades.
+        """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if `after` is None or the feed has no trades.
+        Returns None if `after` is None or `has_trades` is false.
         """
         if after is None or not self._has_trades:
             return None
@@ -126,15 +126,14 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request or None.
+        """Returns a pair: the missed trades in a response, and the request for the next page or None.
 
-        Leaves out the trades `after` and `until`, which are known, and trades that were withdrawn. The result may
-        contain other known trades: it begins some seconds before `after`, because a missed trade may have an older time
-        than `after`.
+        Leaves out `after`, `until` and withdrawn trades. The caller may know some of the returned trades already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
         trades = [read_trade(native, row, past=True) for row in rows]
+        # A missed trade may be older than `after`.
         start, known = (after.timestamp - MAX_LATE_US, {after.id, until.id}) if after else (0, {until.id})
         found = [t for t in trades if start <= t.timestamp <= until.timestamp and t.id not in known]
         return found, _next_page(request, response.next_page_token)
@@ -145,10 +144,7 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request or None.
-
-        A bar that ends after `end` is left out.
-        """
+        """Returns a pair: the bars between `start` and `end`, and the request for the next page or None."""
         response = decode_body(_BARS, body)
         length = TIMEFRAMES_US[request.parameters["timeframe"]]
         bars = [_read_bar(row) for row in _rows(response.bars, native)]
@@ -184,5 +180,4 @@ def _next_page(request: Request, token: str | None) -> Request | None:
 
 
 def _write_time(timestamp: int) -> str:
-    """Returns a timestamp as text in RFC 3339, with microseconds."""
     return (_EPOCH + timedelta(microseconds=timestamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -34,7 +34,7 @@ class _Trade(msgspec.Struct):
 
 
 class _Kline(msgspec.Struct, array_like=True):
-    """A bar, which Binance calls a kline and writes as an array. The later places of the array are not read."""
+    """A bar, which Binance calls a kline and sends as an array."""
 
     start: int
     open: str
@@ -63,22 +63,18 @@ _EXCHANGE_INFO = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def read_timestamp(number: int) -> int:
-    """Converts unix milliseconds or unix microseconds to unix microseconds.
-
-    Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request. The
-    size of the number tells the unit.
-    """
+    """Converts unix milliseconds to unix microseconds. Unix microseconds stay the same."""
+    # Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request.
     return check_timestamp(number * 1000 if number < 10**14 else number)
 
 
 class BinanceHistory:
-    """The requests of Binance's HTTP service."""
+    """Makes the requests for Binance's HTTP service, and reads the responses."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two known trades.
+        """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if the two trades have no sequence numbers, or if their numbers show that no trade is missing
-        between them.
+        Returns None if the sequence numbers of the two trades show no gap.
         """
         missed = missed_sequences(after, until)
         return _trades_request(native, missed.start) if missed else None
@@ -112,10 +108,7 @@ class BinanceHistory:
         start: int,
         end: int,
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request or None.
-
-        A bar that ends after `end` is left out.
-        """
+        """Returns a pair: the bars between `start` and `end`, and the next request or None."""
         rows = decode_body(_KLINES, body)
         bars = [_bar(row) for row in rows if read_timestamp(row.end) < end]
         found = [bar for bar in bars if bar.start >= start]
@@ -130,9 +123,9 @@ class BinanceHistory:
         return Request("/api/v3/exchangeInfo", {"showPermissionSets": "false"})
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns a dict from native symbol to whether the symbol is traded now.
+        """Returns a dict from native symbol to a bool: whether the symbol is traded now.
 
-        Leaves out symbols with characters that are not ASCII.
+        Leaves out symbols that are not ASCII. Raises BadMessage if the list of symbols is empty.
         """
         symbols = decode_body(_EXCHANGE_INFO, body).symbols
         if not symbols:

@@ -1,7 +1,6 @@
-"""Requests trades, bars and products from Coinbase Exchange over HTTP.
+"""Requests trades, bars and products from Coinbase Exchange over HTTP, and reads the responses.
 
-Pure. Trades and bars come newest first. In a request for trades, `after` means: older than this id. A response has at
-most 300 bars.
+Pure. Coinbase sends the newest trades and bars first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +64,7 @@ _products: msgspec.json.Decoder[list[_Product] | _Error] = msgspec.json.Decoder(
 
 
 class CoinbaseHistory:
-    """Requests the trades before an id, and bars in windows of 300 bars."""
+    """Makes the requests for Coinbase's HTTP service, and reads the responses."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         missed = missed_sequences(after, until)
@@ -74,7 +73,7 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades of one page, in the order of their sequences. The next page has older trades."""
+        """Returns a pair: the missed trades in a response (oldest first), and the request for older trades or None."""
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
         trades = [
@@ -92,9 +91,9 @@ class CoinbaseHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars of one page, oldest first.
+        """Returns a pair: the bars in a response (oldest first), and the request for newer bars or None.
 
-        The next page has newer bars. A period without trades has no bar.
+        A period without trades has no bar.
         """
         interval = int(request.parameters["granularity"])
         length = interval * 1_000_000
@@ -115,7 +114,7 @@ class CoinbaseHistory:
 
 
 def is_traded(status: str | None, cancel_only: bool, post_only: bool, is_disabled: bool | None = None) -> bool:
-    """Returns whether orders of a product are matched."""
+    """Returns whether a product is traded now."""
     return status == "online" and not (cancel_only or post_only or is_disabled)
 
 
@@ -132,11 +131,9 @@ def _trades_request(native: str, after: int) -> Request:
 
 
 def _bars_request(native: str, interval: int, start: int, end: int) -> Request:
-    """Returns the request for up to 300 bars from `start`.
-
-    The end of the request is the start of the last bar, because Coinbase includes the bar that begins at the end.
-    """
+    """Returns the request for up to 300 bars from `start`."""
     length = interval * 1_000_000
+    # Coinbase includes the bar that begins at the end of the request.
     last = min(start + (MAX_BARS - 1) * length, end)
     times = {"start": _write_time(start), "end": _write_time(last)}
     return Request(f"/products/{quote(native, safe='')}/candles", {"granularity": str(interval), **times})

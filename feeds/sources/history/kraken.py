@@ -1,7 +1,6 @@
-"""Requests trades, bars and pairs from Kraken over HTTP.
+"""Requests trades, bars and pairs from Kraken over HTTP, and reads the responses.
 
-Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`. Trades are recognized by their ids, because their times are inexact floating-point numbers.
+Pure. Over HTTP, a pair has another name than in the WebSocket protocol: `XBTUSD` or `XXBTZUSD` for `BTC/USD`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +26,13 @@ from feeds.sources.events import Bar, Trade
 
 MAX_ROWS = 1000
 MARGIN_US = 10_000_000
-"""How much earlier than the last known trade a request begins, in microseconds.
+"""How many microseconds before the last known trade a request begins.
 
-With this margin, the request also finds trades whose times are out of order.
+The request then also finds trades whose times are out of order.
 """
 
 OLD_ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
-"""A dict from an asset to its different name in requests over HTTP."""
+"""A dict from our name of an asset to another name, which Kraken uses in requests over HTTP."""
 
 NEW_ASSETS = {old: new for new, old in OLD_ASSETS.items()}
 TRADED = frozenset({"online", "limit_only", "reduce_only"})
@@ -78,7 +77,7 @@ _last = msgspec.json.Decoder(str | int)
 
 
 class KrakenHistory:
-    """Requests the trades since a time, and the newest 720 bars."""
+    """Makes the requests for Kraken's HTTP service, and reads the responses. Kraken offers only the newest 720 bars."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         if after is None or not missed_sequences(after, until):
@@ -88,9 +87,9 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, in the order of their sequences.
+        """Returns a pair: the missed trades in a response (oldest first), and the next request or None.
 
-        The next response may repeat the last of these trades. The caller drops repeats.
+        Two responses may contain the same trade.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)
@@ -112,7 +111,10 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars from `start` to `end`, oldest first. Leaves out bars without a trade."""
+        """Returns a pair: the finished bars between `start` and `end` (oldest first), and None for no next request.
+
+        Leaves out bars without a trade.
+        """
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))
         closed = rows[:-1]  # the last row is the unfinished bar
@@ -144,6 +146,7 @@ def _trades_request(native: str, since: int) -> Request:
 
 def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
     decoded = decode_body(_bodies, body)
+    # Kraken sends errors with the HTTP status 200.
     errors = [error for error in decoded.error if not error.startswith("W")]  # W is a warning
     if errors:
         raise ReportedError(", ".join(errors))
@@ -153,9 +156,9 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
     """Returns the JSON text of the rows in a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    The rows are under the only key besides `last`. This key is not checked, because Kraken has several names for a
-    pair. Raises BadMessage if there is not exactly one such key.
+    Raises BadMessage if the response has the rows of no pair or of several pairs.
     """
+    # Kraken has several names for a pair, so the key is not checked.
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:
         raise BadMessage("the response has not the rows of one pair")
@@ -163,10 +166,7 @@ def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
-    """Returns the field `last` of a response: the time of its last trade in unix nanoseconds.
-
-    Returns 0 if the field is missing.
-    """
+    """Returns the time of the last trade in a response, in unix nanoseconds, or 0 if the time is missing."""
     last = str(decode_body(_last, result.get("last", b"0")))
     if not (last.isascii() and last.isdecimal() and len(last) < 20):
         raise BadMessage("the time of the last row is not in unix nanoseconds")

@@ -72,10 +72,9 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command that failed on `node` with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
-        `error`.
+        If `node` did not answer, repeats the command only if another node serves the slot now.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error
@@ -112,12 +111,12 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return node
 
     async def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks the cluster which node serves each slot.
 
-        Callers at the same time share one request. Does nothing if the last answer is less than REFRESH_SECONDS old.
-        Raises RedisError if no node answers.
+        Does nothing if the last call ended less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """
         loop = asyncio.get_running_loop()
+        # Callers at the same time share one request.
         if self._refreshing is None:
             if loop.time() < self._refreshed_at + REFRESH_SECONDS:
                 return
@@ -146,9 +145,9 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
+        """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
-        Returns the first reply. Raises the error of a node only if no node replies.
+        Returns the first reply. Raises RedisError if no node replies.
         """
         await self.find_owner(0)
         replies, failure = [], None
@@ -162,14 +161,14 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return replies[0]
 
     async def _ask(self, node: Node, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command on `node`, to which the command's slot is being moved from another node."""
+        """Runs a command on `node` while the command's slot is being moved to `node`."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
         return (await pipe.execute())[1]
 
     async def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
+        """Returns whether another node than `node` serves the slot now."""
         try:
             await self.refresh()
         except RedisError:

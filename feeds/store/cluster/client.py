@@ -1,11 +1,12 @@
 """Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline have the methods of redis-py's client, and support the commands that this project uses.
-The keys of one command must have the same slot. `ClusterClient` differs from redis-py's client for clusters:
+A slot is one of the 16,384 parts into which a cluster divides its keys. The keys of one command must have the same
+slot. Only an MGET may have keys with different slots. `ClusterClient` differs from redis-py's client for clusters:
 
-- `ClusterClient` connects to a node only when it needs this node.
-- `ClusterClient` asks for the slots only when the slots are unknown or have changed.
-- If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
+- It supports only the commands that this project uses.
+- It connects to a node only when it needs this node.
+- It asks which node serves each slot only when the node for a command is unknown or does not answer.
+- If a node does not answer, only the commands for this node fail.
 """
 
 import threading
@@ -21,12 +22,12 @@ from feeds.store.cluster.slots import Node, SlotMap, command_slot
 
 MAX_REDIRECTIONS = 5
 REFRESH_SECONDS = 0.2
-"""The shortest time between two requests for the slots, in seconds."""
+"""The shortest time, in seconds, between two requests that ask which node serves each slot."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
-"""Errors after which another node may serve the slot. MovedError and AskError are other errors."""
+"""The errors of a node that is unreachable or cannot serve a slot. Another node may serve the slot now."""
 REDIRECTED = (AskError, TryAgainError)
-"""Errors of a slot that moves to another node. MovedError is a kind of AskError, so it is included."""
+"""The errors of a slot that moves to another node. MovedError is included as a subclass of AskError."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -34,7 +35,7 @@ Command = tuple[tuple[Any, ...], dict[str, Any]]
 class ClusterClient(redis.Redis):
     """A client of a cluster. Thread-safe.
 
-    `slots` may be shared by the clients of a process. `open_node` returns a client of one node.
+    Several clients may share `slots`. `open_node` returns a client of one node.
     """
 
     def __init__(self, slots: SlotMap, open_node: Callable[[Node], redis.Redis]) -> None:
@@ -70,14 +71,12 @@ class ClusterClient(redis.Redis):
         raise ClusterDownError(f"slot {slot} is redirected again and again")
 
     def pipeline(self, *_: Any, **__: Any) -> "ClusterPipeline":
-        """Returns a pipeline. The pipeline is never a transaction, because its commands may have different slots."""
+        """Returns a pipeline. The pipeline is never a transaction."""
+        # The commands may have different slots.
         return ClusterPipeline(self, self.connection_pool, self.response_callbacks, False, None)
 
     def run_commands(self, commands: Sequence[Command]) -> list[Any]:
-        """Runs commands, in one round trip per node. Returns a reply or an error for each command.
-
-        The keys of an MGET may have different slots.
-        """
+        """Runs commands, in one round trip per node. Returns a reply or an error for each command."""
         commands, lengths = split_reads(commands)
         replies: list[Any] = [None] * len(commands)
         by_node: dict[Node, list[int]] = {}
@@ -106,10 +105,9 @@ class ClusterClient(redis.Redis):
         ]
 
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
-        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command that failed on `node` with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
-        `error`.
+        If `node` did not answer, repeats the command only if another node serves the slot now.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -180,7 +178,7 @@ class ClusterClient(redis.Redis):
         return node
 
     def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks the cluster which node serves each slot.
 
         Does nothing if the last call was less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """
@@ -202,9 +200,9 @@ class ClusterClient(redis.Redis):
         raise failure
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
+        """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
-        Returns the first reply. Raises the error of a node only if no node replies.
+        Returns the first reply. Raises RedisError if no node replies.
         """
         self.find_owner(0)
         replies, failure = [], None
@@ -218,7 +216,7 @@ class ClusterClient(redis.Redis):
         return replies[0]
 
     def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command on `node`, to which the command's slot is being moved from another node."""
+        """Runs a command on `node` while the command's slot is being moved to `node`."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
@@ -228,7 +226,7 @@ class ClusterClient(redis.Redis):
         self.slots.move(error.slot_id, Node(error.host or asked.host, error.port))
 
     def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
+        """Returns whether another node than `node` serves the slot now."""
         try:
             self.refresh()
         except redis.RedisError:
@@ -237,11 +235,11 @@ class ClusterClient(redis.Redis):
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
-    """Replaces each MGET command by one GET command per key, because the keys may have different slots.
+    """Replaces each MGET command by one GET command per key. Returns the new commands and a dict for `join_reads`.
 
-    Returns the new list of commands, and a dict with an item for each MGET: the position of its first GET in the new
-    list, and the number of its GETs. `join_reads` needs the dict.
+    The dict has one item for each MGET. The key is the position of the first GET. The value is the number of GETs.
     """
+    # The keys of an MGET may have different slots.
     if not any(args[0] == "MGET" for args, _ in commands):
         return commands, {}
     split: list[Command] = []
@@ -256,10 +254,9 @@ def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[in
 
 
 def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
-    """Joins the replies of GET commands that `split_reads` made from an MGET. Returns one reply per original command.
+    """Turns the replies to the commands of `split_reads` into replies to the original commands.
 
-    `replies` are the replies of the commands that `split_reads` returned, and `lengths` is the dict that it returned.
-    The joined reply of an MGET is a list of values, or the first error if one of its GETs failed.
+    `lengths` is the dict that `split_reads` returned. The reply to an MGET is a list of values, or the first error.
     """
     joined: list[Any] = []
     place = 0
@@ -282,8 +279,7 @@ class ClusterPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends the commands. Returns the replies in the order of the commands.
 
-        If a node fails, the other nodes still get their commands. If `raise_on_error` is true, raises the first error.
-        Otherwise the errors are among the replies.
+        Raises the first error. If `raise_on_error` is false, returns errors among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

@@ -1,8 +1,7 @@
 """Writes quotes to the nodes of a cluster and publishes them.
 
-The symbols of a batch that have the same tag, and thus the same slot, are written by one atomic call of a script, a
-variant of `write_if_newer.lua`. All calls for one node go in one round trip. The script publishes in sharded channels,
-because Redis sends a message of any other channel to all nodes of the cluster.
+Each symbol has one of 64 tags. The quotes of all symbols with the same tag are on the same node. One atomic call of a
+script writes all updates for a tag. All calls for one node go in one round trip.
 """
 
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from feeds.store.keys import is_cluster
 from feeds.store.quote_writer import WRITE_IF_NEWER, QuoteWriter, script_arguments
 from feeds.wire import CHANNEL_PREFIX, STOCK_PREFIX, stock_key
 
+# Redis sends a message of a channel that is not sharded to all nodes of the cluster.
 SHARDED_WRITE = WRITE_IF_NEWER.replace("pcall('PUBLISH'", "pcall('SPUBLISH'")
 
 Symbols = Sequence[tuple[str, SymbolUpdates]]
@@ -38,10 +38,10 @@ class ClusterQuoteWriter(QuoteWriter):
         self._write_tag = Script(client, SHARDED_WRITE)
 
     def write(self, batch: Batch) -> int:
-        """Stores and publishes the updates that are newer than the stored quotes.
+        """Stores and publishes the updates that are newer than the stored quotes. Returns the number of these updates.
 
-        Returns how many updates were newer. Raises StoreUnavailable if a node does not answer. Nevertheless, the
-        updates for the other nodes are written. After this error, the same batch may be written again.
+        If a node does not answer, writes the updates for the other nodes and raises StoreUnavailable. The same batch
+        may then be written again.
         """
         by_prefix: dict[str, list[tuple[str, SymbolUpdates]]] = {}
         for symbol, updates in batch.by_symbol.items():
@@ -59,10 +59,7 @@ class ClusterQuoteWriter(QuoteWriter):
             return sum(int(reply) for reply in map(_check, replies))
 
     def _make_call(self, part: Symbols) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments for one call of the script that writes quotes.
-
-        All symbols of the call have the same tag.
-        """
+        """Returns the keys and the arguments for one call of the script. All symbols of `part` have the same tag."""
         prefix = tag_prefix(part[0][0])
         head = (self._ttl_ms, prefix + CHANNEL_PREFIX, PREFIX_LENGTH + len(STOCK_PREFIX))
         arguments = [*head, *script_arguments(updates for _, updates in part)]
@@ -70,7 +67,6 @@ class ClusterQuoteWriter(QuoteWriter):
 
 
 def _check(reply: Any) -> Any:
-    """Returns a reply. Raises a reply that is an error."""
     if isinstance(reply, redis.RedisError):
         raise reply
     return reply

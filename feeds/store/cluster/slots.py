@@ -1,13 +1,7 @@
 """Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
-A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
-channel of a symbol have the same tag, and thus the same slot. Therefore one script can write the quote of a symbol and
-publish the update.
-
-There are 64 tags, evenly spread over the slots, so that each node gets nearly the same number of tags. With more tags,
-symbols would be spread better over many nodes, but one batch would need more calls of the script.
-
-Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
+Pure: no I/O. A cluster divides its keys into 16,384 slots. The tag of a key is the text between its first braces. Keys
+with the same tag have the same slot. Each symbol has one of 64 tags, for all its keys and its channel.
 """
 
 from binascii import crc_hqx
@@ -17,6 +11,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 SLOTS = 16_384
+# More tags would spread the symbols better over many nodes, but one batch would need more calls of the script.
 TAGS = 64
 TAG_LENGTH = 3
 TAG_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -39,10 +34,9 @@ def key_slot(key: bytes) -> int:
 
 
 def make_tags() -> tuple[str, ...]:
-    """Returns 64 tags, one for each range of TAG_SLOTS slots. The slot of each tag lies in the tag's range.
+    """Returns 64 tags, evenly spread over the slots: one tag for each range of TAG_SLOTS slots.
 
-    Among the possible tags of a range, takes the first in alphabetical order. No tag may ever change, because the keys
-    in Redis contain tags.
+    No tag may ever change, because the keys in Redis contain tags.
     """
     tags: dict[int, str] = {}
     names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
@@ -63,15 +57,14 @@ def tag_number(symbol: str) -> int:
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`. In a cluster, each key and the channel of a symbol begin with this prefix."""
+    """Returns the prefix `{tag}.` of a symbol's keys and channel in a cluster."""
     return _PREFIXES[tag_number(symbol)]
 
 
 def command_slot(arguments: Sequence[Any]) -> int | None:
     """Returns the slot of a command's first key, or None if the command has no key.
 
-    `arguments` is the command as a list: its name, then its arguments. Only the commands that this project uses are
-    supported.
+    `arguments` begins with the name of the command. Only the commands that this project uses are supported.
     """
     name = arguments[0]
     if name in KEYLESS:
@@ -91,10 +84,10 @@ class Node(NamedTuple):
 
 
 class SlotMap:
-    """Which node serves each slot.
+    """Knows which node serves each slot. Threads may share a SlotMap.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots, and begins with the node
-    that gave the newest answer. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
+    `version` grows with each change. `seeds` are the nodes that the settings name. `known` holds all known nodes. The
+    node that answered last comes first.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
@@ -104,17 +97,17 @@ class SlotMap:
         self._owners: list[Node | None] = [None] * SLOTS
 
     def owner(self, slot: int) -> Node | None:
-        """Returns the node that serves a slot. Returns None if no node does, or if the slots are not known yet."""
+        """Returns the node that serves a slot, or None if this node is unknown."""
         return self._owners[slot]
 
     @property
     def owners(self) -> list[Node]:
-        """Returns all nodes that serve slots, in the order of their first slots."""
+        """All nodes that serve slots, in the order of their first slots."""
         return [node for node in dict.fromkeys(self._owners) if node is not None]
 
     @property
     def is_complete(self) -> bool:
-        """Whether each slot has a node."""
+        """Whether the node of each slot is known."""
         return None not in self._owners
 
     def move(self, slot: int, node: Node) -> None:
@@ -128,8 +121,8 @@ class SlotMap:
     def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
         """Replaces the map by the reply of the node `asked` to the command CLUSTER SLOTS.
 
-        Each item of the reply is a list: first slot, last slot, master, replicas. A node is described by a list that
-        begins with host and port. An empty host stands for the host of `asked`.
+        Each item of the reply is a list: first slot, last slot, master, replicas. A node is a list that begins with
+        host and port.
         """
         owners: list[Node | None] = [None] * SLOTS
         known = dict.fromkeys([asked])
@@ -143,10 +136,11 @@ class SlotMap:
             self.version += 1
 
     def put_last(self, node: Node) -> None:
-        """Moves a node that did not answer to the end of `known`, so that it is asked last."""
+        """Moves a node that did not answer to the end of `known`."""
         self.known = [each for each in self.known if each != node] + [node]
 
 
 def _read_node(node: Sequence[Any], asked: Node) -> Node:
+    # An empty host stands for the host of the asked node.
     host = node[0].decode() if isinstance(node[0], bytes) else node[0]
     return Node(asked.host if host in {None, "", "?"} else host, int(node[1]))

@@ -1,8 +1,6 @@
-"""`manage.py runserver`: Daphne's development server, which also serves `/ws`.
+"""`manage.py runserver`: Daphne's development server, which also serves `/ws`."""
 
-This module imports Daphne's command, so that INSTALLED_APPS does not need Daphne.
-"""
-
+# Imported here, so that INSTALLED_APPS does not need Daphne.
 from daphne.management.commands.runserver import Command
 
 __all__ = ["Command"]

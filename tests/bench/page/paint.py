@@ -111,12 +111,15 @@ def measure(rows: int) -> dict[str, Any]:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
+    from watchlist.gateway.sockets.server_tuning import freeze_loaded_objects
+
     market = Market(rows)
     clients = make_clients(market)
     with CaptureQueriesContext(connection) as queries:
         body = clients["account"].get("/").content
     query_count = len(queries)  # the next request clears the log
     assert body.count(b"<svg class=") >= rows, "rows without a sparkline"
+    freeze_loaded_objects()  # as a process that serves sockets does
     unchanged = {case: time_renderings(client, lambda: None) for case, client in clients.items()}
     changed = {case: time_renderings(client, market.move_prices) for case, client in clients.items()}
     scripts = find_scripts(body.decode())

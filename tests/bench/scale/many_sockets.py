@@ -29,6 +29,8 @@ SYMBOLS = 500
 SECONDS = 30
 WARM_UP_SECONDS = 60
 """How many seconds a client process waits after its last connection, so that the other client processes can connect."""
+ROUND_MS = 2
+"""The time between two rounds of reading of a client process. Clients share the cores with the gateway."""
 FREE_FILES = 2_000
 """How many files each process may still open, because the kernel does not distribute connections evenly."""
 REQUEST = '{"action":"subscribe","payload":{"symbols":%}}'
@@ -87,7 +89,8 @@ def run_clients(port: int, pids: list[int], sockets: int, processes: int) -> lis
     wsload = str(build("wsload"))
     each = ceil(sockets / processes)
     command = [wsload, "127.0.0.1", str(port), "/ws", str(each), str(SECONDS), REQUEST]
-    command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-p", ",".join(map(str, pids))]
+    command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-b", str(ROUND_MS)]
+    command += ["-p", ",".join(map(str, pids))]
     clients = [
         subprocess.Popen([*command, "-a", str(number * each)], stdout=subprocess.PIPE, text=True)
         for number in range(processes)
@@ -105,8 +108,8 @@ def count_reasons(port: int) -> dict[str, float]:
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the figures of all client processes together. The delays are the delays of the slowest process."""
-    sums = ("conns", "alive", "refused", "closed", "silent", "updates_s")
-    worst = ("connect_s", "p50_ms", "p99_ms", "max_ms", "rss_mb")
+    sums = ("conns", "alive", "refused", "closed", "silent", "updates_s", "own_cpu_s")
+    worst = ("connect_s", "p50_ms", "p99_ms", "max_ms", "rss_mb", "server_cpu_s")
     return {name: sum(row[name] for row in rows) for name in sums} | {
         name: max(row[name] for row in rows) for name in worst
     }

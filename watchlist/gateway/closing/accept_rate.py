@@ -4,22 +4,22 @@ from typing import NamedTuple
 
 ASSUMED_COUNT = 500
 ASSUMED_CPU_SECONDS = 1.0
-"""Before the first measurement, a process assumes that 500 connections cost one second of CPU time."""
+"""Before the first measurement, a process assumes that ASSUMED_COUNT connections cost this CPU time."""
 MIN_COUNT = 20
-"""If a second has fewer new connections, all CPU time of this second counts as other work."""
+"""In a second with fewer new connections, no CPU time counts as the cost of connections."""
 KEPT_SHARE = 0.95
 """Each new measurement multiplies the weight of all earlier measurements by this factor."""
 SMOOTHING = 0.2
 MIN_FREE_SHARE = 0.1
 SLOWEST, FASTEST = 50.0, 20_000.0
-"""The bounds of the result, in connections per second."""
+"""The bounds of the estimate, in connections per second."""
 
 
 class Reading(NamedTuple):
-    """A reading of the times and connections of this process. All times are in seconds.
+    """The times and the number of connections of this process at one moment. All times are in seconds.
 
-    `now` is monotonic time. `cpu` is the CPU time used since the start. `waited` is the time since the start in which
-    the process was ready to run, but had no core. `accepted` is the number of connections accepted since the start.
+    `now` is monotonic time. The other fields count from the start of the process. `cpu` is the used CPU time. `waited`
+    is the time of waiting for a free core. `accepted` is the number of accepted connections.
     """
 
     now: float
@@ -31,10 +31,7 @@ class Reading(NamedTuple):
 class AcceptRate:
     """Estimates how many connections per second this process can accept beside its other work.
 
-    A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with many
-    new connections, this time of other work is subtracted from the used CPU time. The rest is the cost of the new
-    connections. The estimate also falls if other processes use the cores, because this process then gets less than a
-    whole core.
+    The estimate falls if other work of this process, or other processes, use more CPU time.
     """
 
     def __init__(self) -> None:
@@ -45,7 +42,7 @@ class AcceptRate:
         self._cpu = ASSUMED_CPU_SECONDS
 
     def note(self, reading: Reading) -> None:
-        """Updates the estimated accept rate from a new reading. Call this method about once per second."""
+        """Updates the estimate from a new reading. Call this method about once per second."""
         last, self._last = self._last, reading
         if last is None or reading.now <= last.now:
             return
@@ -53,6 +50,8 @@ class AcceptRate:
         if used > 0:
             share = used / (used + max(0.0, reading.waited - last.waited))
             self._core_share += (share - self._core_share) * SMOOTHING
+        # A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with
+        # many new connections, the CPU time beyond the other work is the cost of the connections.
         if count < MIN_COUNT:
             self._other_share += (used / seconds - self._other_share) * SMOOTHING
         else:
@@ -61,6 +60,6 @@ class AcceptRate:
 
     @property
     def per_second(self) -> float:
-        """Returns the estimated number of connections per second that this process can accept beside its other work."""
+        """Returns the estimate, in connections per second."""
         free_share = max(MIN_FREE_SHARE, self._core_share - self._other_share)
         return max(SLOWEST, free_share * self._count / max(self._cpu, self._count / FASTEST))

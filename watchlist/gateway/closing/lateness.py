@@ -1,16 +1,16 @@
 """Measures how late a periodic task runs. Pure.
 
-A process that is overloaded, or that was stopped for a while, reads the answers of its clients late. A time-out must
-not count this time: otherwise the process closes sockets of clients that have answered, and all of them connect again.
+The gateway adds the delays to its time-outs, because a late process also reads the answers of its clients late.
 """
 
 from collections import deque
 
 
 class Lateness:
-    """Adds up the seconds by which the runs of a periodic task were late.
+    """Measures the delays of a task that should run every `period` seconds.
 
-    A run is late by the time beyond `period` since the run before. The sum has the runs of the last `window` seconds.
+    A run is late if more than `period` seconds have passed since the previous run. `seconds` is the sum of the delays
+    within the last `window` seconds.
     """
 
     def __init__(self, period: float, window: float) -> None:
@@ -21,7 +21,7 @@ class Lateness:
         self.seconds = 0.0
 
     def note(self, now: float) -> None:
-        """Notes a run. `now` is in monotonic seconds."""
+        """Measures the delay of the run at `now` (monotonic seconds), and updates `seconds`."""
         late = 0.0 if self._last is None else max(0.0, now - self._last - self._period)
         self._last = now
         self._late.append((now, late))

@@ -1,14 +1,12 @@
-"""Decompresses a client's message within a limit (RFC 7692). Pure."""
+"""Decompresses a client's message (RFC 7692), and limits the size of the message. Pure."""
 
 import zlib
 
 from watchlist.errors import WatchlistError
 
+# Without the final block, zlib would not report a message that ends too early.
 END = b"\x00\x00\xff\xff\x03\x00"
-"""The four bytes that the sender has left out, and an empty final block. `decompress` adds END to each message.
-
-Without the final block, zlib would not report a message that ends too early.
-"""
+"""`decompress` adds these bytes to each message: the four bytes that the sender left out, and an empty final block."""
 WINDOW_BYTES = 32 * 1024
 MAX_STREAMS = 8
 """The most deflate streams in one message. After a final block, a sender may begin another stream."""
@@ -25,8 +23,8 @@ class DecompressedTooLarge(WatchlistError):
 def decompress(payload: bytes, limit: int) -> bytes:
     """Returns the decompressed payload of a whole message. Raises BadCompression or DecompressedTooLarge.
 
-    `payload` is the joined payload of all frames of the message. The message may have at most `limit` bytes, both
-    before and after decompression.
+    `payload` is the joined payload of all frames of the message. `limit` is the maximum number of bytes, before and
+    after decompression.
     """
     if len(payload) > limit:  # otherwise a megabyte of empty blocks would take the time of a megabyte
         raise DecompressedTooLarge(f"more than {limit} compressed bytes")

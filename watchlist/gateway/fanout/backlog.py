@@ -1,7 +1,6 @@
 """Holds the updates that wait while a client does not read.
 
-Pure. `LatestBacklog` serves mode `latest`, `AllBacklog` serves mode `all`. A backlog keeps references to messages, not
-copies.
+Pure. `LatestBacklog` serves mode `latest`, `AllBacklog` serves mode `all`.
 """
 
 from collections import deque
@@ -35,8 +34,8 @@ class LatestBacklog:
 class AllBacklog:
     """Keeps the last `max_updates` updates of all symbols together, and also the newest update of each symbol.
 
-    All other updates are dropped. `losses` maps each symbol with dropped updates to a pair: the smallest and the
-    greatest seq_id of these updates.
+    All other updates are dropped. `losses` maps each symbol to the smallest and the greatest seq_id of its dropped
+    updates.
     """
 
     __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")

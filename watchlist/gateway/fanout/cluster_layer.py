@@ -1,14 +1,8 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of channels in its
-own slots. This layer therefore has one connection to each node with joined channels. A task subscribes to each channel
-at the node that serves the channel's slot. The task reads the slot map again every few seconds, and immediately if:
-
-- the connection to a node is lost,
-- a node refuses a subscription,
-- a node drops a channel.
-
-While a channel has no node, its messages are lost. Afterwards the intake reads the quotes again.
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Only one node sends the messages of a channel, so
+the layer has a connection to each node with a joined channel. A task finds out the node of each channel every few
+seconds and after each failure. Then the task subscribes to each channel at its node.
 """
 
 import asyncio
@@ -26,15 +20,15 @@ from watchlist.gateway.fanout.price_layer import Receiver
 CONFIRM_SECONDS = 5.0
 """How long a node may take to confirm a subscription. After this time, the connection to the node is dropped."""
 RETRY_SECONDS = 0.25
-"""The wait between two attempts to place channels that have no node."""
+"""The wait between two attempts to subscribe, while a joined channel has no confirmed subscription."""
 REFRESH_SECONDS = 5.0
 """The interval at which the slot map is read while nothing fails."""
 
 
 class ClusterChannelLayer:
-    """Implements `PriceLayer`. The setting CHANNEL_LAYERS names this class if REDIS_CLUSTER is true.
+    """Implements `PriceLayer` for a Redis Cluster. `nodes` are pairs of host and port.
 
-    `nodes` are pairs of host and port. Serves one event loop at a time.
+    Serves one event loop at a time.
     """
 
     def __init__(self, nodes: Sequence[tuple[str, int]], password: str | None = None) -> None:
@@ -47,7 +41,7 @@ class ClusterChannelLayer:
         """The slot of each joined channel."""
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
         self._missing: set[bytes] = set()
-        """Channels that were confirmed, and then lost their node."""
+        """Joined channels whose subscription was confirmed, and has then ended."""
         self._subscribers: dict[Node, NodeSubscriber] = {}
         self._stale = True
         self._receiver: Receiver = lambda _channel, _data: None
@@ -180,12 +174,12 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Makes each waiting `group_add` raise ConnectionError if no known node serves the slot of its channel."""
+        """Makes each waiting `group_add` raise ConnectionError if no node is known for its channel."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
     def _fail(self, channel: bytes, error: Exception) -> None:
-        """Makes the waiting `group_add` of a channel raise ConnectionError. The intake tries again later."""
+        """Makes the waiting `group_add` of a channel raise ConnectionError."""
         waiting = self._waiting.pop(channel)
         self._wanted.pop(channel, None)
         if not waiting.done():
@@ -215,10 +209,10 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Adds the confirmed channels that a subscriber loses to `_missing`.
+        """Marks the channels that have moved away from the node of `subscriber` as missing.
 
-        A subscriber loses a channel if another node now serves the channel. `channels` are the channels that the
-        subscriber keeps.
+        `channels` are the channels that the node serves now. A channel stays missing until another node confirms the
+        subscription.
         """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 

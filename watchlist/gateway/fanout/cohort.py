@@ -1,12 +1,8 @@
-"""Defines cohorts: groups of sockets with the same symbols and delivery, which share joined frames.
+"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share frames.
 
-Pure. A prompt cohort has the interval 0 in its delivery. The hub adds each update with `add_update` and flushes the
-cohort a few milliseconds later.
-
-A paced cohort has a longer interval. A flush at the end of each interval sends the newest update of each symbol that
-has a new update. The hub does not add these updates to the cohort, so updates within the interval cost nothing. The
-first known update of a symbol does not wait for the end of the interval: the hub adds it with `add_first`, and
-`flush_first` sends it a few milliseconds later.
+Pure. A prompt cohort has no limit of updates per second, and sends each update within a few milliseconds. A paced
+cohort has such a limit, and sends the newest update of each changed symbol once per interval. The first known update of
+a symbol does not wait for the interval: `flush_first` sends this update early.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,12 +15,10 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class TrackedSymbol:
-    """The hub's state of one subscribed symbol.
+    """What the hub knows about one subscribed symbol.
 
     `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
-    this update. All symbols of the hub share one series of serial numbers. `from_store` is True while the only known
-    update is a quote that was read from Redis. `refused` is the last invalid value that was read from Redis. If a
-    resync reads the same invalid value again, the value is not counted again.
+    this update among the updates of all symbols.
     """
 
     __slots__ = (
@@ -46,7 +40,9 @@ class TrackedSymbol:
         self.message: UpdateMessage | None = None
         self.version = 0
         self.from_store = False
+        """Whether the only known update is a quote that was read from Redis."""
         self.refused: bytes | None = None
+        """The last invalid quote that was read from Redis. The same quote is not counted again."""
         self.cohorts: dict[Cohort, None] = {}  # Only prompt cohorts: paced cohorts read `version`.
         self.paced_cohorts: dict[Cohort, None] = {}
         self.socket_count = 0
@@ -58,11 +54,7 @@ CohortKey = tuple[frozenset[str], Delivery]
 class Cohort:
     """Holds the member sockets, their symbols, and the updates of the next flush.
 
-    A joining socket already has the newest update of each symbol, and must not receive this update twice. Before the
-    socket joins, a prompt cohort therefore sends its waiting updates to the other members only. A paced cohort notes
-    when the socket joined. Its next flush sends the socket only updates that came after the join.
-
-    Methods that send return how many updates were sent. An update that is sent to two sockets counts twice.
+    Methods that send return the number of sent updates. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -100,15 +92,19 @@ class Cohort:
         return self._symbols
 
     def add_update(self, message: UpdateMessage) -> bool:
-        """Adds an update to a prompt cohort. Returns True if this update is the first since the last flush."""
+        """Adds an update to the next flush. Returns True if this update is the first since the last flush.
+
+        Call this method only for a cohort without a limit of updates per second.
+        """
         pending = self._pending
         pending.append(message)
         return len(pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first known update of a symbol to a paced cohort. `flush_first` sends the update.
+        """Adds the first known update of a symbol to the next `flush_first`.
 
-        Returns True if no other update waits for `flush_first`.
+        Returns True if no other update waits there. Call this method only for a cohort with a limit of updates per
+        second.
         """
         self._first.append(tracked)
         return len(self._first) == 1
@@ -123,11 +119,11 @@ class Cohort:
     def add_member(self, outbox: Outbox, version: int) -> int:
         """Adds a socket that already has all updates up to the serial number `version`.
 
-        Before the socket joins, a prompt cohort sends its waiting updates to the other members. Returns how many
-        updates were sent.
+        A cohort without a limit of updates per second first sends its waiting updates to the other members. A cohort
+        with a limit sends nothing. Returns how many updates were sent.
         """
         if self.delivery.interval:
-            self._joining[outbox] = version
+            self._joining[outbox] = version  # the next flush sends this socket only later updates
             return 0
         sent = self.flush(version)
         self._members[outbox] = None
@@ -136,13 +132,12 @@ class Cohort:
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
         """Sends `messages` to a socket that has just joined. Returns how many updates were sent.
 
-        `messages` are the newest updates of the symbols to which the socket has just subscribed. A large cohort keeps
-        the joined frames until an update arrives, because the next sockets that join often need the same frames. A
-        small cohort does not keep the frames, which saves memory if each client has a different list.
+        `messages` are the newest updates of the symbols to which the socket has just subscribed.
         """
         block = self._snapshot
         if block is None or block.messages != messages:
             block = self.delivery.make_block(messages, len(self))
+            # The next sockets that join a large cohort often need the same frames. A small cohort saves the memory.
             self._snapshot = block if len(self) >= MIN_SOCKETS else None
         outbox.write(block)
         return len(messages)
@@ -182,10 +177,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol. Omits updates whose serial number is at most `version`.
+        """Returns the newest update of each symbol whose serial number is greater than `version`.
 
-        Also omits updates that `flush_first` has sent. If the delivery's `snapshot` is False, also omits quotes that
-        were read from Redis.
+        Updates that `flush_first` has sent are left out. Quotes that were read from Redis are left out if the client
+        wants no snapshot.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -200,9 +195,9 @@ class Cohort:
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
         """Sends updates of `symbols` to the sockets that joined since the last flush.
 
-        A socket is sent only updates that came after its join. Returns how many updates were sent. Sockets that lack
-        the same updates share a block.
+        Each socket is sent only the updates that came after its join. Returns how many updates were sent.
         """
+        # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))
         return sum(self._write(messages, [outbox for outbox, _ in group]) for messages, group in groups)
 

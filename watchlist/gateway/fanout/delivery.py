@@ -1,7 +1,6 @@
 """Defines the delivery options of a socket, which say how the socket receives updates.
 
-Pure. A `Delivery` is immutable and part of the key of a cohort. Sockets with equal symbols and equal deliveries
-therefore share frames.
+Pure. Sockets with the same symbols and the same delivery options share frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +15,8 @@ from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, UpdateMessage
 
-MAX_BATCH_BYTES = 16 * 1024
-"""The most bytes of updates in one array.
-
-If a slow socket takes only a part of a frame, the transport must keep the rest. This limit bounds the rest.
-"""
+MAX_BATCH_BYTES = 16 * 1024  # if a slow socket takes only a part of a frame, the transport must keep the rest
+"""The most bytes of updates in one array."""
 MIN_HERTZ, MAX_HERTZ = 0.1, 50.0
 
 
@@ -45,52 +41,40 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     batches: Sequence[Framed] | None = None
 
     def split(self) -> Sequence[Framed]:
-        """Returns the frames of the block one by one, each with its messages.
-
-        The outbox needs the single frames if the socket took only a part of `data`. Compressed frames are not built
-        again, because a new frame could differ from the frame in `data`.
-        """
+        """Returns the frames of the block one by one, each with its messages."""
+        # Compressed frames are not built again, because a new frame could differ from the frame in `data`.
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a socket receives updates.
-
-    If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
-    `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
-    True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
-    updates, or is None if the client has not negotiated compression. All sockets of a process share one compressor.
-    """
+    """How a socket receives updates."""
 
     batch: bool = False
+    """Whether a frame holds an array of updates. If False, a frame holds one update."""
     keep_all: bool = False
+    """Whether the mode is `all`. If False, the mode is `latest`. The module `outbox` describes the modes."""
     hertz: float = 0.0
+    """The most updates per second of each symbol. 0 means no limit."""
     snapshot: bool = True
+    """Whether a new subscription starts with the newest known update of each symbol."""
     compressor: Compressor | None = field(default=None, repr=False)
+    """Compresses arrays of updates. None if the client has not negotiated compression."""
 
     @property
     def interval(self) -> float:
-        """Returns the seconds between two flushes, or 0 if updates are flushed promptly.
-
-        The interval is rounded to 10 ms. Cohorts with equal intervals share a timer.
-        """
+        """Returns the seconds between two writes of updates to a socket. 0 means that updates do not wait."""
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy of this delivery with `snapshot` True.
-
-        The copy has the options that stay in force after a request, because `snapshot` False applies to one request
-        only.
-        """
+        """Returns a copy with `snapshot` True. A `snapshot` of False applies only to the request that contains it."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
-        """Returns a copy of this delivery with the options of a request. Ignores unknown keys.
+        """Returns a copy of this delivery with the options of a request. Raises BadOptions if an option is invalid.
 
-        If the request does not contain `snapshot`, the copy has `snapshot` True. Other missing options keep the values
-        of this delivery. Raises BadOptions if an option has an invalid value.
+        An option that is not in the request keeps its value. Only a missing `snapshot` becomes True.
         """
         if options is None:
             return self.lasting
@@ -108,7 +92,7 @@ class Delivery:
     def as_options(self) -> dict[str, Any]:
         """Returns the options for an `ack` reply, such as `{"mode": "latest", "max_hz": 2.0, "snapshot": True}`.
 
-        `max_hz` is None if there is no limit. `max_hz` is also None in mode `all`, because this mode ignores the limit.
+        `max_hz` is None if there is no limit. Mode `all` has no limit.
         """
         hertz = self.hertz if self.hertz and not self.keep_all else None
         return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
@@ -123,7 +107,7 @@ class Delivery:
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
         """Packs messages into frames for sockets with `batch`. Returns each frame with its messages.
 
-        Consecutive updates share a frame, which may be compressed. Any other message has a frame of its own.
+        Consecutive updates share a frame, which may be compressed. A message of another kind has its own frame.
         """
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)

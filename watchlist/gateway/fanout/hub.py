@@ -1,18 +1,10 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. A prompt cohort has no limit of updates per
-second. An update takes this path to a prompt cohort:
+A cohort is a group of sockets with the same symbols and delivery options. `receive` adds each new update to the cohorts
+of its symbol. `flush` sends these updates a few milliseconds later. In cohorts with a limit of updates per second, a
+`Pacer` sends most updates.
 
-1. `receive` checks that the update is newer than the known update of the symbol, and builds the frame.
-2. `receive` adds the update to each prompt cohort with the symbol.
-3. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. For each cohort, `flush` joins the frames to one
-   block, and writes this block to all sockets of the cohort.
-
-A thousand pages with the same list therefore need one join. A `Pacer` flushes the cohorts that have a limit.
-
-Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
-of a symbol only while a socket is subscribed to the symbol. The hub never waits for a socket: an outbox sends or keeps
-the updates, and returns immediately.
+Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,17 +20,18 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
-"""The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
-COHORT_FLUSH_SECONDS = 5e-6
-"""Each cohort in a flush adds this number of seconds to the delay of the next flush.
+"""The shortest delay from an update to its flush, in seconds.
 
-A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
+All updates that come during this delay are sent with one write per socket.
 """
+# A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join.
+COHORT_FLUSH_SECONDS = 5e-6
+"""Each cohort in a flush adds this number of seconds to the delay of the next flush."""
 MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Holds the subscriptions of sockets, and receives updates from the intake.
+    """Holds the subscriptions of sockets. The intake calls `receive` with each update from Redis.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
     that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.
@@ -54,7 +47,7 @@ class Hub:
     ) -> None:
         self.counts = HubCounts()
         self.newest_timestamp = 0
-        """The timestamp of the newest received update, in unix microseconds. 0 before the first update."""
+        """The greatest timestamp of all accepted updates, in unix microseconds. 0 before the first update."""
         self._schedule = schedule
         self._unix_micros = unix_micros
         self._latest = 0
@@ -78,10 +71,10 @@ class Hub:
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update. `channel` is the Redis channel, and `payload` is the JSON text.
+        """Adds an update to the cohorts of its symbol if the update is valid and newer than the known update.
 
-        `from_store` is True for a quote that was read from Redis. Such a quote is never counted as stale, because a
-        resync reads many known quotes again.
+        `channel` is the Redis channel, and `payload` is the JSON text. `from_store` is True for a quote that was read
+        from Redis.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
@@ -109,14 +102,14 @@ class Hub:
             if timestamp > self.newest_timestamp:
                 self.newest_timestamp = timestamp
             self._add_to_cohorts(tracked, UpdateMessage(tracked.symbol, text_frame(payload), payload))
-        elif not from_store:
+        elif not from_store:  # a resync reads many known quotes again
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the updates that were added to cohorts. Each socket gets one block.
+        """Sends the updates that `receive` has added to cohorts.
 
-        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only the first known update of
-        each new symbol, because the `Pacer` sends its other updates later.
+        A cohort with a limit of updates per second is sent only the first known update of each symbol. A `Pacer` sends
+        the later updates.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
@@ -126,8 +119,7 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        If the delivery has `snapshot`, the socket is sent the newest update of each new symbol. If the hub does not
-        know this update yet, the socket gets it after the intake has read the quote.
+        If the delivery has `snapshot`, the socket is sent the newest known update of each new symbol.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []
@@ -166,7 +158,7 @@ class Hub:
         self.unsubscribe(outbox, outbox.symbols)
 
     def _count_refused(self, tracked: TrackedSymbol, payload: bytes, from_store: bool, kind: str) -> None:
-        """Counts a refused update. A refused quote is counted once, although each resync reads the quote again."""
+        """Counts a refused update. A refused quote is counted once, even if the same quote is read again."""
         if not (from_store and payload == tracked.refused):
             self.counts.count_refused(kind)
         if from_store:

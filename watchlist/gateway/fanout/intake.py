@@ -1,9 +1,8 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. This
-order misses no update. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
-each reconnect. One task joins groups and another task reads quotes. Quotes are therefore read even if Redis does not
-confirm a subscription. Sockets never wait for the intake, and errors of the intake do not affect sockets.
+For each symbol, the intake first joins the channel-layer group, and then reads the quote. A quote is the newest update
+of a symbol, stored in Redis. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and
+after each reconnect.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 log = structlog.get_logger(__name__)
 
 RESYNC_SECONDS = 5.0
-"""The interval of resyncs. If a published update is lost, the next resync reads the quote."""
+"""The interval of resyncs. If a published update is lost, the next resync reads the symbol's quote."""
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
 """The shortest and the longest wait between two attempts while Redis is unavailable."""
 MGET_SYMBOLS = 1000
@@ -32,10 +31,7 @@ MGET_SYMBOLS = 1000
 
 
 class Intake:
-    """Reads the updates of the symbols passed to `add_symbol`. Symbols may be added before `start`.
-
-    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` the number of resyncs.
-    """
+    """Reads the updates of the symbols passed to `add_symbol`. Symbols may be added before `start`."""
 
     def __init__(self) -> None:
         self._layer: PriceLayer
@@ -50,9 +46,14 @@ class Intake:
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = False
         self.connected = False
+        """Whether all groups have been joined and the connection is not lost."""
         self.interrupted = False
-        """True after a lost connection or a failed join, until all groups are joined."""
+        """True after a lost connection or a failed join, until all groups are joined.
+
+        At the start, both `interrupted` and `connected` are False.
+        """
         self.losses = 0
+        """The number of lost connections."""
         self.resyncs = 0
 
     def start(self, hub: Hub, layer: PriceLayer, redis: Any) -> None:
@@ -61,6 +62,7 @@ class Intake:
         `redis` is an asyncio client that reads quotes.
         """
         self._hub, self._layer, self._redis = hub, layer, redis
+        # Joins and reads are separate, so that quotes are read even if Redis does not confirm a subscription.
         loops = (
             self._repeat(self._join_and_leave, self._symbols_changed, self._note_interruption),
             self._repeat(self._read_unread, self._unread_changed, lambda: None),
@@ -93,7 +95,7 @@ class Intake:
         self._symbols_changed.set()
 
     def resync(self) -> None:
-        """Requests the quotes of all symbols again. Returns immediately, before the quotes are read."""
+        """Requests the quotes of all symbols again. Returns before the quotes are read."""
         self.resyncs += 1
         self._request_quotes(self._symbols)
 
@@ -104,10 +106,9 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs `step` once at the start, and again whenever `changed` is set. Repeats a failed step after a wait.
+        """Runs `step` at the start, and again whenever `changed` is set.
 
-        `changed` is set when `step` has new work, such as a new symbol. The wait grows with each failure. The wait ends
-        early if `changed` is set, because the new work may succeed. `on_failure` is called after each failure.
+        If Redis is unavailable, calls `on_failure` and repeats the step after a wait.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
@@ -139,15 +140,13 @@ class Intake:
             self._layer.set_receiver(self._hub.receive, self._on_disconnect, self._on_reconnect)
 
     async def _join_and_leave(self) -> None:
-        """Joins the groups of new symbols and leaves the groups of removed symbols.
-
-        Requests the quotes of new symbols.
-        """
+        """Joins the groups of new symbols and leaves the groups of removed symbols."""
         await self._attach()
         for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)
             self._joined.discard(symbol)
         missing = list(self._symbols - self._joined)
+        # A group does not wait for other groups, because the node of another group may be lost.
         results = await asyncio.gather(*map(self._join, missing), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -155,12 +154,10 @@ class Intake:
         self.connected, self.interrupted = not self._lost, self._lost
 
     async def _join(self, symbol: str) -> None:
-        """Joins the group of a symbol, then requests the quote.
-
-        Does not wait for other groups, because the node of another group may be lost.
-        """
+        """Joins the group of a symbol, then requests the quote."""
         await self._layer.group_add(channel_name(symbol), self._channel)
         self._joined.add(symbol)
+        # The quote is read after the confirmation of the join, so that no update is missed.
         self._request_quotes([symbol])
 
     async def _read_unread(self) -> None:

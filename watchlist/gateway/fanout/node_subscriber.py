@@ -1,7 +1,7 @@
 """Receives sharded pub/sub messages from one node of a Redis Cluster.
 
-After a lost connection, the subscriber connects and subscribes again. A connection through a proxy or NAT can fail
-without an error. A silent connection is therefore pinged, and is dropped if no reply comes.
+After a lost connection, the subscriber connects and subscribes again. The subscriber pings a silent connection. If no
+reply comes, the subscriber drops the connection.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ READ_BYTES = 256 * 1024
 
 
 class SubscriberEvents(Protocol):
-    """The methods that a subscriber calls to report events."""
+    """The methods that a NodeSubscriber calls to report events."""
 
     def on_confirmed(self, channel: bytes) -> None:
         """Called when the node has confirmed the subscription to a channel."""
 
     def on_dropped(self, channel: bytes) -> None:
-        """Called when the node ends a subscription, because it no longer serves the slot of the channel."""
+        """Called when the node ends a subscription, because the node no longer serves the slot of the channel."""
 
     def on_refused(self, node: Node) -> None:
         """Called when the node refuses a subscription, because another node serves the slot of the channel."""
@@ -71,7 +71,7 @@ class NodeSubscriber:
         self._send("SSUBSCRIBE", channels - self.confirmed)
 
     def drop(self) -> None:
-        """Drops the connection. The task that reads from the connection then gets an error and connects again."""
+        """Drops the connection. The subscriber then connects again."""
         if self._connection is not None:
             self._connection._writer.transport.abort()
 
@@ -144,6 +144,7 @@ class NodeSubscriber:
             await connection.disconnect(nowait=True)
 
     async def _watch_silence(self) -> None:
+        # Needed because a connection through a proxy or NAT can fail without an error.
         pinged = False
         while True:
             await asyncio.sleep(SILENCE_SECONDS)

@@ -1,11 +1,11 @@
-"""Sends messages to one socket, and keeps messages while the socket takes no bytes.
+"""Sends messages to one socket, and keeps messages while the socket is stalled.
 
-Pure: the transport is an argument. While the socket takes all bytes, the outbox writes messages straight to the
-transport. While the socket does not take all bytes, the outbox keeps these messages:
+Pure: the transport is an argument. A stall begins when the socket does not take all bytes of a block, and ends when the
+transport has sent these bytes. During a stall, the outbox keeps these messages:
 
-- all replies (the caller closes the socket if more than MAX_REPLY_BYTES of replies wait),
+- all replies,
 - the newest state message of each key, as `StateMessage` describes,
-- the newest update of each symbol,
+- in mode `latest`, the newest update of each symbol,
 - in mode `all`, the last `max_updates` updates of all symbols together.
 """
 
@@ -26,7 +26,7 @@ class Transport(Protocol):
     """Writes bytes to a socket. Only the outbox calls `write` and `finish`."""
 
     direct: bool
-    """Whether the transport writes to the connection without ASGI. Other transports cannot send pings."""
+    """Whether the transport writes to the connection without ASGI. Only such a transport can send pings."""
 
     def write(self, block: bytes) -> int:
         """Writes a block of complete frames. Returns how many bytes the socket took immediately.
@@ -35,13 +35,10 @@ class Transport(Protocol):
         """
 
     def finish(self, rest: bytes) -> None:
-        """Sends `rest`, the unsent part of a frame. `rest` may be empty.
-
-        When all bytes are sent, the transport calls `Outbox.resume`.
-        """
+        """Sends `rest`, the unsent part of a frame, then calls `Outbox.resume`. `rest` may be empty."""
 
     def send_ping(self) -> None:
-        """Sends a ping frame. Only a transport whose `direct` is True can send pings."""
+        """Sends a ping frame. Call this method only if `direct` is True."""
 
     def close(self, code: int) -> None:
         """Starts the closing handshake."""
@@ -56,7 +53,6 @@ class Transport(Protocol):
 class Outbox:
     """Sends the messages for one socket. Keeps the messages while the socket is stalled.
 
-    A stall begins when the socket takes only a part of a block. The stall ends when the transport is empty again.
     `open` is False during a stall. `stalled_at` is the start of the last stall, in monotonic seconds. `closed` is True
     after `close`.
     """
@@ -118,7 +114,7 @@ class Outbox:
         self.delivery = delivery
 
     def write(self, block: Block) -> None:
-        """Sends the messages of a block, or keeps the messages while the socket is stalled."""
+        """Sends a block, which other sockets may share. Keeps the block's messages while the socket is stalled."""
         if self.closed:
             return
         if self.open:
@@ -130,7 +126,7 @@ class Outbox:
             self._keep(block.messages)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages that no other socket receives. Keeps the messages while the socket is stalled."""
+        """Sends messages to this socket alone. Keeps the messages while the socket is stalled."""
         if messages:
             self.write(self.delivery.make_block(messages))
 
@@ -142,11 +138,7 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Sends a complete frame, such as a pong frame, or keeps the frame while the socket is stalled.
-
-        The frame counts as a reply. Returns False if more than MAX_REPLY_BYTES of replies wait. The caller must then
-        close the socket.
-        """
+        """Sends a complete frame, such as a pong frame, as a reply. Returns False in the same case as `reply`."""
         if not self.closed:
             self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES
@@ -167,10 +159,8 @@ class Outbox:
             self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
     def discard(self, symbol: str) -> None:
-        """Drops the waiting messages about a symbol.
-
-        After the reply to an unsubscribe, the client must not receive a message about the symbol.
-        """
+        """Drops the waiting messages about a symbol."""
+        # No message about the symbol may arrive after the reply to an unsubscribe.
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):

@@ -1,7 +1,7 @@
 """Connects one accepted socket to its session.
 
-`FrontConnection` reads the client's frames, and passes the messages to the session. `FrontConnection` is also the
-transport of the session's outbox.
+`FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes to
+`FrontConnection`.
 """
 
 import socket
@@ -32,9 +32,9 @@ from watchlist.gateway.sockets.session import Session
 READ_BYTES = 16 * 1024
 """The most bytes of one read. A longer read could delay other clients."""
 MAX_FRAME_BYTES = 1024 * 1024
-"""A larger message closes the socket with code 1009.
+"""A message above this size closes the socket with code 1009.
 
-A message of a size between MAX_MESSAGE_BYTES and this limit closes the socket with code 4502.
+A smaller message above MAX_MESSAGE_BYTES closes the socket with code 4502.
 """
 
 
@@ -159,7 +159,7 @@ class FrontConnection:
     def _receive(self, session: Session, event: Event, now: float) -> None:
         """Passes one event of the frame reader on to the session.
 
-        Ends the session if the client sends frames too fast, or if no event can follow this event.
+        Ends the session if the client sends frames too fast.
         """
         if not session.count_frame(now):
             self._depart()
@@ -175,10 +175,7 @@ class FrontConnection:
             self._receive_last(session, event, now)
 
     def _receive_last(self, session: Session, event: Close | TooLarge | Failure, now: float) -> None:
-        """Answers the last event of the connection with a close frame, and ends the session.
-
-        The event is a close frame, a message that is too large, or an invalid frame.
-        """
+        """Answers the client's last event with a close frame, and ends the session."""
         if isinstance(event, Close):
             self._send_close(event.code)
         elif isinstance(event, Failure):

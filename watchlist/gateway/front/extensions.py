@@ -1,7 +1,6 @@
-"""Decides which WebSocket extension a connection of the front uses.
+"""Decides which WebSocket extension a connection uses.
 
-Pure. `negotiate` returns the extension to name in the response to the upgrade request. The extension decompresses the
-client's messages, and holds the compressor of the updates.
+Pure. The extension decompresses the client's messages, and holds the compressor for updates to the client.
 """
 
 from typing import Protocol
@@ -13,13 +12,12 @@ from watchlist.gateway.protocol import ConnectionOptions
 
 
 class Extension(Protocol):
-    """A negotiated extension that compresses messages."""
+    """A negotiated extension with which the client compresses its messages."""
 
     def decompress(self, payload: bytes, max_bytes: int) -> bytes:
-        """Returns the decompressed payload of a compressed message.
+        """Returns the decompressed payload of a message. Raises BadCompression or DecompressedTooLarge.
 
-        Raises BadCompression if the compressed bytes are invalid. Raises DecompressedTooLarge if the message has more
-        than `max_bytes` bytes, before or after decompression.
+        The message may have at most `max_bytes` bytes, both before and after decompression.
         """
 
 

@@ -1,8 +1,7 @@
 """Reads the WebSocket frames (RFC 6455) of a client.
 
 Pure: no I/O. `FrameReader.read` takes the received bytes in pieces of any size, and yields an event for each complete
-frame. Invalid input yields a `Failure`, and never raises an error. A `FrameReader` keeps at most one message, and at
-most `max_bytes` bytes of this message.
+frame. Invalid input yields a `Failure`, and never raises an error.
 """
 
 from collections.abc import Iterator
@@ -41,15 +40,12 @@ COMPRESSED_FIRST_BYTES = PLAIN_FIRST_BYTES | {0x41, 0xC1, 0x42, 0xC2}
 """All valid first bytes of a frame with an extension. The first frame of a compressed message has RESERVED_1."""
 MAX_CONTROL_BYTES = 125
 HEADER_BYTES = {126: 8, 127: 14}
-"""Maps the length in the second byte of a frame to the size of the header in bytes, with the mask.
+"""Maps the length in the second byte of a frame to the size of the frame's header in bytes.
 
-For all other lengths, the header has 6 bytes.
+The header includes the mask. For all other lengths, the header has 6 bytes.
 """
 MIN_LENGTHS = {8: 126, 14: 65536}
-"""Maps the size of a header in bytes to the smallest payload, in bytes, that may have such a header.
-
-A client must send a smaller payload with a shorter header.
-"""
+"""Maps the size of a header to the smallest payload that may have such a header. Both sizes are in bytes."""
 VALID_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 """The close codes below 3000 that a client may send."""
 
@@ -81,27 +77,21 @@ class Pong(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Close(msgspec.Struct, frozen=True, gc=False):
-    """A close frame. `code` holds the close code as two bytes, big-endian. `code` is empty if the frame has no code."""
+    """A close frame. `code` is the close code in two bytes, big-endian. `code` is empty if the frame has no code."""
 
     code: bytes
 
 
 @final
 class TooLarge(msgspec.Struct, frozen=True, gc=False):
-    """An event of `FrameReader`: the client sends a message that is larger than the limit.
-
-    The message has at least `size` bytes. The reader yields no further event.
-    """
+    """The client sends a message above the limit, with at least `size` bytes. No further event follows."""
 
     size: int
 
 
 @final
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """An event of `FrameReader`: the client has broken the WebSocket protocol.
-
-    `code` is the close code to send. The reader yields no further event.
-    """
+    """The client has broken the WebSocket protocol. `code` is the close code to send. No further event follows."""
 
     code: FailureCode
 
@@ -135,7 +125,7 @@ class FrameReader:
         self._compressed = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yields an event for each frame that is complete after the bytes in `data`.
+        """Takes the next bytes of the connection, and yields an event for each complete frame.
 
         Keeps an incomplete frame for the next call. If the caller stops the iteration early, the remaining bytes are
         dropped.
@@ -158,7 +148,7 @@ class FrameReader:
                 start += size
 
     def _measure(self, data: bytes, start: int) -> int | Failure | TooLarge:
-        """Checks the header of the frame at `start`. Returns the size of the frame in bytes.
+        """Returns the size of the frame at `start` in bytes.
 
         If the header is incomplete, returns how many bytes the next check needs. If the frame is not acceptable,
         returns a Failure or TooLarge.
@@ -182,10 +172,9 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether a frame with this first byte and this length is not allowed as the next frame.
+        """Returns whether a frame with this first byte, and this length in the second byte, is not allowed now.
 
-        For example, a frame that continues a message is not allowed if no message has begun. `length` comes from the
-        second byte.
+        For example, a frame that continues a message is not allowed if no message has begun.
         """
         if first not in (PLAIN_FIRST_BYTES if self._extension is None else COMPRESSED_FIRST_BYTES):
             return True
@@ -219,10 +208,7 @@ class FrameReader:
         return self._end(Close(payload[:2]) if is_close_payload(payload) else PROTOCOL_ERROR)
 
     def _finish(self, kind: int, compressed: bool, payload: bytes) -> Event:
-        """Returns the event of a complete message, after decompressing and decoding the payload.
-
-        Returns a Failure or TooLarge if the payload cannot be decompressed or decoded.
-        """
+        """Returns the event of a complete message, or a Failure or TooLarge if the payload cannot be decoded."""
         if compressed and self._extension is not None:
             try:
                 payload = self._extension.decompress(payload, self._max_bytes)
@@ -244,9 +230,9 @@ class FrameReader:
 
 
 def unmask(payload: bytes, mask: bytes) -> bytes:
-    """Removes the mask of four bytes from a payload. One XOR of two large integers is faster than a loop."""
+    """Removes the mask of four bytes from a payload."""
     size = len(payload)
-    masks = (mask * (size // 4 + 1))[:size]
+    masks = (mask * (size // 4 + 1))[:size]  # one XOR of two large integers is faster than a loop
     return (int.from_bytes(payload, "little") ^ int.from_bytes(masks, "little")).to_bytes(size, "little")
 
 

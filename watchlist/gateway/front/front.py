@@ -1,9 +1,8 @@
 """Accepts all connections, serves upgrades to `/ws`, and hands other connections over to Daphne.
 
-The front reads the first bytes of a connection, and leaves these bytes in the socket (MSG_PEEK). If these bytes are a
-complete and plain upgrade request, the front serves the connection. The module `handshake` says which requests are
-plain. Otherwise Daphne gets the connection with all its bytes. The front never waits for the rest of a request. Daphne
-waits for the rest, with time limits of its own.
+`Front` reads the first bytes of a connection, and leaves these bytes in the socket (MSG_PEEK). If the bytes are a
+complete and plain upgrade request, `Front` serves the connection. The module `handshake` says which requests are plain.
+All other connections go to Daphne with all their bytes.
 """
 
 import asyncio
@@ -29,18 +28,17 @@ MAX_ACCEPTS = 32
 MAX_QUEUED = 4096
 """The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
-"""The pause after an error of `accept` that closing silent connections does not end."""
+"""The pause after an error of `accept`. If `_make_room` has closed other connections, there is no pause."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""The errors of `accept` that closing other connections can end, such as too many open files."""
+"""The errors of `accept` that can end when other connections are closed, such as too many open files."""
 SWEEP_SECONDS = 1.0
 
 
 class Front:
     """Accepts the connections of a listening socket, and serves them or hands them over to Daphne.
 
-    `hand_over` gives Daphne a duplicate of a socket, and closes the socket. The front leaves all bytes of the client
-    unread for Daphne. `http_limit` limits the HTTP connections of each address. A connection that has sent no byte yet
-    counts as an HTTP connection.
+    `hand_over` gives Daphne a duplicate of a socket, and closes the socket. `http_limit` limits the HTTP connections of
+    each address. A connection that has sent no byte yet counts as an HTTP connection.
     """
 
     def __init__(
@@ -70,16 +68,13 @@ class Front:
 
     @property
     def is_idle(self) -> bool:
-        """Returns True if no upgrade request is being checked and no socket is being closed.
-
-        Open sessions do not count.
-        """
+        """Returns True if no upgrade request is being checked and no socket is being closed."""
         return not (self._connections.pending_count or len(self.lingering))
 
     def stop_accepting(self) -> None:
         """Accepts the connections in the kernel's queue, then accepts no more connections.
 
-        Accepted connections stay open. The listening socket also stays open.
+        Accepted connections and the listening socket stay open.
         """
         if self._accepting:
             self._accept_batch(MAX_QUEUED)
@@ -87,7 +82,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops accepting connections. Closes the sockets that have sent no byte yet or whose session has ended."""
+        """Stops accepting connections. Closes the sockets in `unread` and in `lingering`."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()
@@ -119,12 +114,13 @@ class Front:
                 close_socket(sock)
 
     def _make_room(self, error: OSError) -> bool:
-        """Closes silent connections if no file descriptor is free. Returns whether any connection was closed.
+        """If no file descriptor is free, closes connections that have sent no byte.
 
-        Otherwise silent clients from many addresses could keep all other clients waiting until the time limit.
+        `error` is the error of the attempt to accept a connection. Returns whether a connection was closed.
         """
         if error.errno not in NO_ROOM or not len(self.unread):
             return False
+        # Otherwise silent clients from many addresses could keep other clients waiting until the time limit.
         dropped = self.unread.drop_older_half()
         self._dropped += dropped
         self._connections.context.counts.refused["no file descriptor"] += dropped
@@ -141,7 +137,7 @@ class Front:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _serve(self, sock: socket.socket, peer: Any) -> None:
-        """Decides whether the front or Daphne serves a connection. If no byte has arrived, decides later."""
+        """Decides whether the gateway itself or Daphne serves a connection. If no byte has arrived, decides later."""
         try:
             data = sock.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):

@@ -6,8 +6,7 @@ Pure: no I/O. Only a complete and plain request is parsed. A request is plain if
 - each header in SINGLE_HEADERS appears at most once,
 - no header in OTHER_HEADERS appears.
 
-Every server understands a plain request in the same way. Daphne answers all other requests. The parser can therefore be
-stricter than RFC 6455, and reports no errors.
+Every server understands a plain request in the same way. Daphne answers all other requests.
 """
 
 import re
@@ -22,7 +21,7 @@ ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """The GUID of RFC 6455, section 1.3. The header Sec-WebSocket-Accept is computed with this GUID."""
 
 HEADERS = re.compile(r"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]+:[\t -~]*\r\n)+")
-"""Header lines. A name with an underscore is not plain, because Daphne drops such a header."""
+"""Matches the header lines of a plain request. A name has no underscore, because Daphne drops such headers."""
 REQUEST_LINE = re.compile(r"GET /ws/?(?:\?([!-\"$-~]*))? HTTP/1\.1")
 """The first line of a plain request. The query contains no space and no `#`."""
 HOST = re.compile(r"(?:[0-9A-Za-z.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -57,7 +56,7 @@ class Upgrade:
 
 
 def parse_upgrade(data: bytes) -> Upgrade | None:
-    """Returns the plain upgrade request at the start of `data`. Returns None if `data` starts with other bytes."""
+    """Returns the plain upgrade request at the start of `data`, or None if `data` starts with other bytes."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if end < 0 or not data.startswith(b"GET /ws") or not data[:end].isascii():
         return None
@@ -70,9 +69,9 @@ def parse_upgrade(data: bytes) -> Upgrade | None:
 
 
 def _parse_headers(lines: str) -> dict[str, str] | None:
-    """Returns a dict from the name of each header, in lower case, to its value.
+    """Returns the headers by lower-case name. Returns None if a header in SINGLE_HEADERS is repeated.
 
-    The values of a repeated header are joined with commas. Returns None if a header in SINGLE_HEADERS is repeated.
+    The values of any other repeated header are joined with commas.
     """
     headers: dict[str, str] = {}
     for line in lines.split("\r\n")[:-1]:
@@ -87,7 +86,6 @@ def _parse_headers(lines: str) -> dict[str, str] | None:
 
 
 def _is_upgrade(headers: Mapping[str, str]) -> bool:
-    """Returns whether the headers are those of a plain upgrade request."""
     if not OTHER_HEADERS.isdisjoint(headers):
         return False
     return (
@@ -103,7 +101,7 @@ def _is_upgrade(headers: Mapping[str, str]) -> bool:
 def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
     """Returns the response that accepts the upgrade.
 
-    `extensions` is the value of the header Sec-WebSocket-Extensions. If `extensions` is empty, the header is left out.
+    `extensions` is the value of the header Sec-WebSocket-Extensions. An empty text leaves the header out.
     """
     digest = sha1(upgrade.headers["sec-websocket-key"].encode() + ACCEPT_KEY, usedforsecurity=False).digest()
     lines = [
@@ -121,7 +119,7 @@ def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
 def refusal_response(status: int, phrase: str, retry_after: int = 0) -> bytes:
     """Returns a response without a body that refuses the upgrade.
 
-    `retry_after` is in seconds. If `retry_after` is 0, the response has no Retry-After header.
+    `retry_after` is the value of the header Retry-After in seconds. 0 leaves the header out.
     """
     retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
     head = f"HTTP/1.1 {status} {phrase}\r\nServer: stockwatch\r\n{retry}"

@@ -1,8 +1,7 @@
 """Ends connections so that the client receives the last bytes.
 
-After the last bytes, the gateway shuts down its side of the connection. The socket then lingers: the gateway reads and
-drops input until the client closes its side. If the gateway closed a socket with unread input, the kernel would reset
-the connection. The client might then lose the close frame or the response.
+After the last bytes, the gateway shuts down its side of the connection. The socket then lingers: the gateway drops
+input until the client closes its side.
 """
 
 import socket
@@ -16,14 +15,11 @@ LINGER_SECONDS = 1.0
 """How long the client may take to close its side of the connection."""
 MAX_DROPPED_BYTES = 4 * 1024 * 1024
 """The most bytes of input that are dropped for one socket. If more input arrives, the connection is reset."""
-MAX_SOCKETS = 500
-"""The most sockets that linger. If a further socket is added, the oldest lingering socket is closed.
-
-Without this limit, a client that is refused repeatedly could use up the file descriptors of the process.
-"""
+MAX_SOCKETS = 500  # a client that is refused repeatedly must not use up the file descriptors of the process
+"""The most sockets that linger. If a further socket is added, the oldest lingering socket is closed."""
 READ_BYTES = 64 * 1024
 RESET = struct.pack("ii", 1, 0)
-"""The value of SO_LINGER with which `close` resets the connection and frees the kernel's buffers."""
+"""The value of SO_LINGER that makes the close of a socket reset the connection."""
 
 
 class LingeringSockets:
@@ -59,10 +55,7 @@ class LingeringSockets:
         self._sockets.pop(lingering, None)
 
     def sweep(self) -> None:
-        """Closes each socket whose client has not closed the connection before the socket's deadline.
-
-        Call this method about once per second.
-        """
+        """Closes each socket whose deadline has passed. Call this method about once per second."""
         now = self._clock()
         for lingering in list(self._sockets):
             if lingering.deadline > now:
@@ -110,14 +103,13 @@ class LingeringSocket:
             self._owner.poller.wait_writable(self._sock.fileno(), False)
 
     def _send(self) -> bool:
-        """Sends the bytes that are not sent yet. When all bytes are sent, shuts down the sending side.
-
-        Returns True if unsent bytes remain.
-        """
+        """Sends the unsent bytes, then shuts down the sending side. Returns True if unsent bytes remain."""
         try:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]
             if not self._rest:
+                # If the socket were closed with unread input, the kernel would reset the connection, and the client
+                # might lose the last bytes.
                 self._sock.shutdown(socket.SHUT_WR)
         except (BlockingIOError, InterruptedError):
             pass  # the socket is full

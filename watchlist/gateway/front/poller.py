@@ -28,7 +28,7 @@ class Handler(Protocol):
         """Called while the socket accepts output. `Poller.wait_writable` starts and stops these calls."""
 
     def on_error(self) -> None:
-        """Called after `on_readable` or `on_writable` has raised an error. Closes the socket."""
+        """Called after `on_readable` or `on_writable` has raised an error. Must close the socket."""
 
 
 class Poller(Protocol):
@@ -40,17 +40,10 @@ class Poller(Protocol):
     def add(self, fd: int, handler: Handler) -> None: ...
 
     def replace(self, fd: int, handler: Handler) -> None:
-        """Replaces the handler of a watched socket.
-
-        Of the new handler, only `on_readable` is called until `wait_writable` is called.
-        """
+        """Replaces the handler of a watched socket, and stops the calls that `wait_writable` started."""
 
     def wait_writable(self, fd: int, wanted: bool) -> None:
-        """Sets whether the poller calls the `on_writable` method of a socket's handler.
-
-        If `wanted` is True, the poller calls the method while the socket accepts output. If `wanted` is False, the
-        poller stops these calls.
-        """
+        """Starts calls of the handler's `on_writable` if `wanted` is True. Stops these calls if `wanted` is False."""
 
     def remove(self, fd: int) -> None: ...
 
@@ -127,12 +120,8 @@ class EpollPoller:
         self._handlers.clear()
 
     def _dispatch(self) -> None:
-        """Calls the handlers of the sockets with events.
-
-        A handler may close the socket of another handler. The events of a closed socket are ignored.
-        """
         for fd, events in self._epoll.poll(0, MAX_EVENTS):
-            handler = self._handlers.get(fd)
+            handler = self._handlers.get(fd)  # None if the handler of another socket has closed this socket
             if handler is not None and events & ~select.EPOLLOUT:
                 run_handler(handler, handler.on_readable)
                 if self._handlers.get(fd) is not handler:
@@ -142,12 +131,9 @@ class EpollPoller:
 
 
 def run_handler(handler: Handler, call: Callable[[], None]) -> None:
-    """Calls a method of a handler. If the method raises an error, calls `on_error` to close the socket.
-
-    If the socket stayed open, the same event would raise the error again.
-    """
+    """Calls a method of a handler. If the method raises an error, calls `on_error` to close the socket."""
     try:
         call()
     except Exception:
         log.exception("connection failed")
-        handler.on_error()
+        handler.on_error()  # in an open socket, the same event would raise the error again

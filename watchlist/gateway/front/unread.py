@@ -1,8 +1,7 @@
 """Holds accepted connections that have sent no byte yet.
 
-The front needs the first bytes of a connection to decide whether the front or Daphne serves the connection. Until the
-first byte arrives, the connection counts as an HTTP connection of its address. If no byte arrives within
-FIRST_BYTE_SECONDS, the front closes the connection. Daphne's connections have the same time limit for their first byte.
+Until the first byte arrives, a connection counts as an HTTP connection of its address. If no byte arrives within
+FIRST_BYTE_SECONDS, the connection is closed.
 """
 
 import socket
@@ -23,10 +22,13 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address under which connections from `host` are counted, or None if they are not counted."""
+        """Returns the address under which a connection from `host` is counted.
+
+        Returns None if the connection is not counted.
+        """
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more open HTTP connections than the limit per address times `times`."""
+        """Returns whether an address has more open HTTP connections than `times` times the limit."""
 
 
 class UnreadSockets:
@@ -84,7 +86,7 @@ class UnreadSockets:
             self.drop(unread)
 
     def drop_older_half(self) -> int:
-        """Closes the sockets that have been silent longest. Returns how many sockets were closed."""
+        """Closes the half of the sockets that connected first. Returns how many sockets were closed."""
         older = list(self._sockets)[: (len(self._sockets) + 1) // 2]
         for unread in older:
             self.drop(unread)

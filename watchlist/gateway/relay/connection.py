@@ -1,7 +1,6 @@
-"""The side of a gateway process of a connection to the relay.
+"""Connects a gateway process to the relay, which subscribes to Redis for all gateway processes.
 
-The connection joins groups, passes messages on and notices a relay that is silent. It never connects again: its owner
-opens a new one.
+A closed connection stays closed. Open a new one to connect again.
 """
 
 import asyncio
@@ -24,26 +23,29 @@ from watchlist.gateway.relay.framing import (
 log = structlog.get_logger(__name__)
 
 GREETING_SECONDS = 2.0
-"""How long the relay may take to answer a new connection."""
+"""How long the relay may take to send PREAMBLE, the first bytes of a connection."""
 CHECK_SECONDS = 1.0
+"""The time between two checks whether the relay has sent something."""
 SILENT_CHECKS = 4
-"""The connection is dropped if the relay is silent at so many checks in a row.
-
-A check that comes late, because this process was blocked, counts once. The next check comes after all waiting bytes.
-"""
+"""The connection is dropped after this many checks in a row that find no new byte from the relay."""
+# Redis may take 5 s to confirm a subscription, and the relay handles one request after another.
 JOIN_SECONDS = 12.0
-"""How long the relay may take to answer a JOIN. Redis may take 5 s to confirm a subscription, and requests wait."""
+"""How long the relay may take to answer a JOIN frame."""
 
 
 class RelayEvents(Protocol):
-    """What a connection reports to its owner."""
+    """Receives the events of a RelayConnection."""
 
     def on_redis_changed(self, connection: "RelayConnection") -> None:
-        """`connection.redis_lost` has changed."""
+        """Called when `connection.redis_lost` has changed."""
 
 
 class RelayConnection(asyncio.Protocol):
-    """One connection to the relay. `receive` is called with channel and data of each message of a joined group."""
+    """A connection of this process to the relay.
+
+    The process joins the groups (Redis channels) whose messages it needs. `receive` is called with the channel and the
+    data of each message.
+    """
 
     def __init__(self, receive: Receiver, events: RelayEvents) -> None:
         self.joined: set[str] = set()
@@ -59,7 +61,7 @@ class RelayConnection(asyncio.Protocol):
         self._greeted = asyncio.Event()
         self._reader = FrameReader()
         self._channels: set[bytes] = set()
-        """The channels of the groups that this process has joined, or asked to join."""
+        """The requested groups as bytes, including groups that Redis has not confirmed yet."""
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._unsent: list[str] = []
         self._silent_checks = 0
@@ -68,7 +70,7 @@ class RelayConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, path: str, receive: Receiver, events: RelayEvents) -> "RelayConnection":
-        """Connects to the relay, and waits for its preamble. Raises OSError."""
+        """Connects to the relay at the Unix socket `path`. Returns when the relay has answered. Raises OSError."""
         connection = cls(receive, events)
         try:
             async with asyncio.timeout(GREETING_SECONDS):
@@ -97,7 +99,7 @@ class RelayConnection(asyncio.Protocol):
             answer.result()
 
     def leave(self, name: str) -> None:
-        """Leaves a group. Its messages are not passed on any more."""
+        """Leaves a group. `receive` gets no more messages of the group."""
         self._channels.discard(name.encode())
         self.joined.discard(name)
         if not self.reason:
@@ -105,7 +107,7 @@ class RelayConnection(asyncio.Protocol):
             self._send(encode_names(Kind.LEAVE, [name]))
 
     def drop(self, reason: str) -> None:
-        """Closes the connection. All waiting calls raise ConnectionError with this reason."""
+        """Closes the connection. Calls of `join` that still wait raise ConnectionError with `reason`."""
         if self.reason:
             return
         self.reason = reason
@@ -195,6 +197,7 @@ class RelayConnection(asyncio.Protocol):
             fail(answer, "Redis has not confirmed a subscription of the relay")
 
     def _check_silence(self) -> None:
+        # If this process was blocked, the late check counts once. The bytes that wait are read before the next check.
         self._silent_checks += 1
         if self._silent_checks >= SILENT_CHECKS:
             self.drop("the relay is silent")
@@ -203,6 +206,5 @@ class RelayConnection(asyncio.Protocol):
 
 
 def fail(answer: "asyncio.Future[None]", reason: str) -> None:
-    """Ends the waiting for an answer with an error."""
     answer.set_exception(ConnectionError(reason))
     answer.exception()  # Marks the error as seen: a cancelled caller awaits no answer.

@@ -1,12 +1,12 @@
 """Encodes and decodes what the relay and the gateway processes send each other. Pure.
 
-Each side first sends PREAMBLE, which contains the version: the relay at once, the process after the relay. Frames
-follow. A frame is the length of the rest (4 bytes), the kind (1 byte) and the content. All numbers are big-endian.
-These kinds have a content:
+The relay subscribes to Redis for all gateway processes of a machine. The relay sends PREAMBLE first, and the gateway
+process answers with PREAMBLE. Frames follow in both directions. A frame consists of the length of the rest (4 bytes),
+the kind (1 byte) and the content. All numbers are big-endian. These kinds have a content:
 
-- `UPDATES`: messages. A message is the length of the channel (2 bytes), the length of the data (4 bytes), the channel
-  and the data.
-- `JOIN`, `LEAVE`, `JOINED`, `REFUSED`: a JSON list of group names.
+- `UPDATES`: messages. A message consists of the length of the channel (2 bytes), the length of the data (4 bytes), the
+  channel and the data.
+- `JOIN`, `LEAVE`, `JOINED`, `REFUSED`: a JSON list of group names. A group is a Redis channel.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,39 +18,40 @@ import msgspec
 from feeds.wire import MAX_VALUE_BYTES
 
 VERSION = 1
-"""Another version refuses the connection. Change this number with each change of the frames."""
+"""The version in PREAMBLE. Change this number with each change of the frames."""
 PREAMBLE = b"stockwatch relay %d\n" % VERSION
 FRAME = Struct("!IB")
 LENGTH = Struct("!I")
 MESSAGE = Struct("!HI")
 MAX_FRAME_BYTES = 1024 * 1024
-"""A longer frame is refused before it is read."""
+"""The maximum length of a frame in bytes, without the first 4 bytes."""
 BATCH_BYTES = 256 * 1024
-"""A frame with updates has fewer bytes than this, or one message."""
+"""The content of a frame with several messages is shorter than this number of bytes."""
 MAX_NAMES = 1000
 """The most group names in one frame."""
 MAX_NAME_BYTES = 512
-"""The longest group name. MAX_NAMES such names fit into one frame."""
+"""The maximum length of a group name in bytes."""
 
 _encode_names = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(list[str]).decode
 
 
 class BadFrame(ValueError):
-    """The other side has sent bytes that are no frames, or speaks another version."""
+    """The other side has sent an invalid frame, or uses another VERSION."""
 
 
 class Kind(IntEnum):
-    """What a frame says.
+    """The kinds of frames.
 
-    A gateway process sends JOIN and LEAVE. The relay sends all others:
+    A group is a Redis channel. A gateway process sends JOIN to get the messages of groups, and LEAVE to get no more
+    messages of these groups. The relay sends all other kinds:
 
     - UPDATES: messages of groups that the process has joined,
     - JOINED: Redis has confirmed these groups,
     - REFUSED: Redis has not confirmed these groups, and the process must join again,
     - LOST: the relay has lost its connection to Redis,
     - BACK: the relay has a connection to Redis again,
-    - BEAT: the relay runs.
+    - BEAT: sent every second, to show that the relay works.
     """
 
     UPDATES = 1
@@ -68,13 +69,13 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.greeted = False
-        """Whether the preamble of the other side has arrived."""
+        """Whether the PREAMBLE of the other side has arrived."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Takes the next bytes. Returns the kind and the content of each frame that is complete now.
+        """Takes the next bytes of the connection. Returns the kind and the content of each frame that is now complete.
 
-        Raises BadFrame if the other side speaks another version, or if a frame is too long or empty.
+        Raises BadFrame if the other side has another VERSION, or if a frame is empty or too long.
         """
         data = self._rest + data
         position, frames = 0, []
@@ -101,14 +102,17 @@ def encode_frame(kind: Kind, content: bytes = b"") -> bytes:
 
 
 def encode_names(kind: Kind, names: Iterable[str]) -> bytes:
-    """Returns the frames with these group names."""
+    """Returns frames with these group names, at most MAX_NAMES names per frame.
+
+    Returns no bytes if `names` is empty.
+    """
     every = list(names)
     parts = (every[start : start + MAX_NAMES] for start in range(0, len(every), MAX_NAMES))
     return b"".join(encode_frame(kind, _encode_names(part)) for part in parts)
 
 
 def decode_names(content: bytes) -> list[str]:
-    """Returns the group names of a frame. Raises BadFrame."""
+    """Returns the group names in the content of a frame. Raises BadFrame."""
     try:
         names = _decode_names(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -119,17 +123,17 @@ def decode_names(content: bytes) -> list[str]:
 
 
 def encode_message(channel: bytes, data: bytes) -> bytes:
-    """Returns one message of a frame with updates.
+    """Encodes one message for `encode_updates`.
 
-    Data that are too long for an update are cut. They are still too long afterwards, so that the hub refuses them.
+    If `data` is longer than MAX_VALUE_BYTES, only the first MAX_VALUE_BYTES + 1 bytes are encoded.
     """
-    if len(data) > MAX_VALUE_BYTES:
+    if len(data) > MAX_VALUE_BYTES:  # The hub refuses the cut data too, because they are still too long.
         data = data[: MAX_VALUE_BYTES + 1]
     return MESSAGE.pack(len(channel), len(data)) + channel + data
 
 
 def encode_updates(messages: list[bytes]) -> Iterator[bytes]:
-    """Yields frames with these messages, which `encode_message` has made."""
+    """Yields UPDATES frames. `messages` are results of `encode_message`."""
     content = b"".join(messages)
     if len(content) < BATCH_BYTES:
         yield encode_frame(Kind.UPDATES, content)
@@ -146,7 +150,7 @@ def encode_updates(messages: list[bytes]) -> Iterator[bytes]:
 
 
 def decode_updates(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Returns the channel and the data of each message of a frame. Raises BadFrame."""
+    """Returns the channel and the data of each message in the content of an UPDATES frame. Raises BadFrame."""
     messages, position, end = [], 0, len(content)
     unpack, header = MESSAGE.unpack_from, MESSAGE.size
     while position < end:

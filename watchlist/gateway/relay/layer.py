@@ -1,8 +1,8 @@
-"""The channel layer `prices` of a gateway process that has a relay on its machine.
+"""Gives a gateway process its prices through the relay, or directly from Redis while the relay is unavailable.
 
-The layer gets the messages of its groups from the relay. While the relay does not serve this process, the layer has a
-subscription of its own to Redis, and tries the relay again and again. When the relay takes over, both deliver for a
-second, so that no message is missed. The hub drops the repeated messages, and counts them as stale.
+The relay subscribes to Redis for all gateway processes of a machine. A process without the relay has its own
+subscription to Redis, and tries the relay again and again. When the relay is back, the relay and the subscription both
+deliver messages for OVERLAP_SECONDS. The hub drops the second copy of a message.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from watchlist.gateway.relay.own_subscription import OwnSubscription
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
-"""The shortest and the longest wait between two attempts to use the relay, or to subscribe to Redis."""
+"""The first and the longest pause between attempts to use the relay, or to subscribe to Redis."""
 OVERLAP_SECONDS = 1.0
-"""How long both the relay and the own subscription deliver messages, when the relay takes over."""
+"""How long the relay and the process's own subscription both deliver messages after the relay is back."""
 
 
 class RelayLayer:
-    """Implements `PriceLayer`.
+    """A `PriceLayer` that uses the relay, or a subscription to Redis while the relay is unavailable.
 
-    `path` is the Unix socket of the relay. `own` is a layer that subscribes to Redis itself. Serves one event loop.
+    `path` is the Unix socket of the relay. `own` is the layer that subscribes to Redis. Use one object per event loop.
     """
 
     lost_nodes = ()
@@ -43,14 +43,12 @@ class RelayLayer:
         self._on_reconnect: Callable[[], None] = lambda: None
         self._own = OwnSubscription(own, self._receive, self._update_lost)
         self._source: RelayConnection | OwnSubscription | None = None
-        """What delivers the messages. None until the first attempt to use the relay has ended."""
+        """What delivers the messages now. None until the first attempt to use the relay has ended."""
         self._decided = asyncio.Event()
         self._groups: set[str] = set()
-        """The groups that are joined."""
         self._lost = False
         self._following: asyncio.Task[None] | None = None
         self._restoring: asyncio.Task[None] | None = None
-        """Joins all groups by the own subscription. None if this is done."""
         self._overlap: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -99,7 +97,7 @@ class RelayLayer:
         self._receiver(channel, data)
 
     async def _follow_relay(self) -> None:
-        """Uses the relay, or the own subscription while there is no relay."""
+        """Uses the relay while the relay is available, and the process's own subscription at all other times."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
@@ -116,7 +114,7 @@ class RelayLayer:
             await asyncio.sleep(backoff())
 
     async def _attach(self) -> RelayConnection:
-        """Connects to the relay and joins all groups there. Raises OSError."""
+        """Connects to the relay and joins all groups through the relay. Raises OSError."""
         connection = await RelayConnection.open(self._path, self._receive, self)
         try:
             while missing := self._groups - connection.joined:  # groups are added and removed meanwhile
@@ -132,6 +130,7 @@ class RelayLayer:
         if self._source is self._own:
             log.info("prices come through the relay again")
             self._cancel_restoring()
+            # Both deliver for a while, so that no message is missed.
             self._overlap = asyncio.get_running_loop().call_later(OVERLAP_SECONDS, self._end_overlap)
         for group in connection.joined - self._groups:  # left while the relay was joining them
             connection.leave(group)
@@ -149,7 +148,7 @@ class RelayLayer:
             self._on_reconnect()  # The quotes are read again: a message may have waited in the closed connection.
 
     def _use_own(self, reason: str) -> None:
-        """Subscribes to Redis. Does nothing if the own subscription is used already."""
+        """Switches to the process's own subscription."""
         if self._source is self._own:
             return
         log.warning("relay not used, subscribing to Redis", reason=reason)
@@ -163,7 +162,7 @@ class RelayLayer:
         self._update_lost()
 
     async def _restore_own(self) -> None:
-        """Joins all groups by the own subscription. Repeats what fails."""
+        """Joins all groups through the process's own subscription. Tries again after an error."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         # The source is checked too, because a cancellation can come together with a result, and is ignored then.
         while self._source is self._own and (missing := self._groups - self._own.joined):
@@ -188,7 +187,7 @@ class RelayLayer:
             self._restoring = None
 
     def _update_lost(self) -> None:
-        """Reports when messages begin to be lost, and when all groups are joined again."""
+        """Calls `on_disconnect` when messages begin to be lost, and `on_reconnect` when all groups are joined again."""
         if isinstance(self._source, RelayConnection):
             lost = self._source.redis_lost
         else:

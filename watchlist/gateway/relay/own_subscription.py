@@ -1,4 +1,4 @@
-"""The subscription of one gateway process to Redis, in place of the relay's."""
+"""Subscribes one gateway process to Redis while the relay is unavailable."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -7,9 +7,10 @@ from watchlist.gateway.fanout.price_layer import PriceLayer, Receiver
 
 
 class OwnSubscription:
-    """Joins groups of a channel layer. Connects to Redis at the first `join`, and again at the first after `close`.
+    """The subscription of one process to groups (Redis channels).
 
-    `on_redis_changed` is called when `redis_lost` has changed.
+    The first `join` connects to Redis. After `close`, the next `join` connects again. `redis_lost` says whether the
+    connection is lost. `on_redis_changed` is called when the connection is lost and when it is back.
     """
 
     def __init__(self, layer: PriceLayer, receive: Receiver, on_redis_changed: Callable[[], None]) -> None:
@@ -22,7 +23,7 @@ class OwnSubscription:
         self._channel = ""
         self._opening = asyncio.Lock()
         self._openings = 0
-        """Changes with each `close`, so that a `join` notices it."""
+        """The number of calls of `close`. A change while `join` waits makes `join` raise ConnectionError."""
         self._joins: set[asyncio.Future[list[BaseException | None]]] = set()
 
     async def join(self, names: Collection[str]) -> None:
@@ -45,13 +46,13 @@ class OwnSubscription:
                 raise result
 
     async def leave(self, name: str) -> None:
-        """Leaves a group. Does nothing if this group is not joined."""
+        """Leaves a group, if the group is joined."""
         if name in self.joined:
             self.joined.discard(name)
             await self._layer.group_discard(name, self._channel)
 
     async def close(self) -> None:
-        """Waits for calls of `join` that have begun, and makes them fail. Then closes the connection to Redis."""
+        """Closes the connection to Redis. Calls of `join` that still wait raise ConnectionError."""
         self._openings += 1
         self.joined.clear()
         self.redis_lost = False

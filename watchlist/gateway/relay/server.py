@@ -1,7 +1,7 @@
-"""The relay: one subscription to Redis for all gateway processes of a machine.
+"""Runs the relay: one subscription to Redis for all gateway processes of a machine.
 
-The relay subscribes to the channels that at least one process needs, and passes each message on to the processes that
-need it. It waits for no process: what a process does not read is kept up to a limit, and then its connection is closed.
+Each process asks for channels, and the relay passes on only the messages of these channels. If a process reads too
+slowly, the relay closes the connection to this process.
 """
 
 import asyncio
@@ -29,17 +29,18 @@ from watchlist.gateway.relay.framing import (
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 0.001
-"""The shortest time between two flushes. Messages that arrive in this time share a write per process."""
+"""The shortest time between two flushes. Messages that arrive in between are written together."""
 BEAT_SECONDS = 1.0
 BACKLOG = 1024
 MAX_UNREAD_BYTES = 32 * 1024 * 1024
-"""The most bytes that wait for one process. Redis has the same limit for a subscriber."""
+"""The connection to a process with more unread bytes is closed. Redis has the same limit for a subscriber."""
 
 
 class Relay:
-    """Passes messages of `layer` on to the gateway processes that connect to a socket.
+    """Passes messages of `layer` on to the gateway processes of this machine.
 
-    `max_unread_bytes` is the most bytes that wait for one process.
+    A process joins the groups (Redis channels) whose messages it needs. The relay closes the connection to a process
+    with more than `max_unread_bytes` unread bytes.
     """
 
     def __init__(self, layer: PriceLayer, max_unread_bytes: int = MAX_UNREAD_BYTES) -> None:
@@ -49,7 +50,7 @@ class Relay:
         self._channel = ""
         self._processes: set[ProcessConnection] = set()
         self._audiences: dict[bytes, Audience] = {}
-        """The processes that need each channel. Channels that the same processes need share an audience."""
+        """The audience of each channel: the processes that need the channel. Equal audiences are one object."""
         self._by_processes: WeakValueDictionary[frozenset[ProcessConnection], Audience] = WeakValueDictionary()
         self._joined: set[str] = set()
         self._requests: list[tuple[ProcessConnection, list[str]]] = []
@@ -64,7 +65,7 @@ class Relay:
         return not self._processes
 
     async def start(self, listener: socket.socket) -> None:
-        """Accepts processes from a bound Unix socket. Returns immediately."""
+        """Accepts connections of gateway processes. `listener` is a bound Unix socket."""
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.ensure_future(self._serve_requests()), asyncio.ensure_future(self._beat())]
         self._server = await self._loop.create_unix_server(
@@ -72,7 +73,6 @@ class Relay:
         )
 
     async def close(self) -> None:
-        """Closes all connections."""
         self._server.close()
         await end_tasks(self._tasks)
         for process in list(self._processes):
@@ -87,7 +87,10 @@ class Relay:
         self.leave(process, list(process.names))
 
     def join(self, process: "ProcessConnection", names: list[str]) -> None:
-        """Passes messages of these groups on from now on. The answer follows when Redis has confirmed them."""
+        """Starts to pass messages of these groups on to the process.
+
+        Later, JOINED or REFUSED frames tell the process which groups Redis has confirmed.
+        """
         self._send_waiting()  # A message must not overtake another one of its channel, when its audience changes.
         for name in names:
             if name not in process.names:
@@ -151,7 +154,7 @@ class Relay:
             await self._layer.group_discard(name, self._channel)
 
     async def _join(self, names: set[str]) -> None:
-        """Joins groups. Raises an error of Redis if some of them are not confirmed."""
+        """Joins groups in Redis. Raises the first error after all groups were tried."""
         if names and not self._channel:
             self._layer.set_receiver(self._receive, self._note_lost, self._note_back)
             self._channel = await self._layer.new_channel()
@@ -182,15 +185,14 @@ class Relay:
 
 
 class Audience:
-    """Some processes that need the same channels. Frames are encoded once for all of them."""
+    """The processes that need the same channels. Each frame is encoded once for all these processes."""
 
     def __init__(self, processes: "Processes") -> None:
         self.processes = processes
         self.messages: list[bytes] = []
-        """Encoded messages until the next flush."""
+        """The encoded messages since the last flush."""
 
     def flush(self) -> None:
-        """Sends the messages since the last flush."""
         messages, self.messages = self.messages, []
         for frame in encode_updates(messages):
             for process in self.processes:
@@ -202,7 +204,7 @@ class ProcessConnection(asyncio.Protocol):
 
     def __init__(self, relay: Relay) -> None:
         self.names: set[str] = set()
-        """The groups whose messages are passed on."""
+        """The groups whose messages the process gets."""
         self._relay = relay
         self._reader = FrameReader()
         self._transport: asyncio.Transport
@@ -227,14 +229,17 @@ class ProcessConnection(asyncio.Protocol):
         self._relay.remove(self)
 
     def answer(self, names: list[str], joined: set[str]) -> None:
-        """Says which groups are joined. Messages of the others are not passed on any more."""
+        """Sends JOINED for the `names` that are in `joined`, and REFUSED for the other `names`.
+
+        The process gets no messages of refused groups.
+        """
         refused = [name for name in names if name not in joined]
         self._relay.leave(self, refused)
         confirmed = [name for name in names if name in joined]
         self.send(encode_names(Kind.JOINED, confirmed) + encode_names(Kind.REFUSED, refused))
 
     def send(self, frames: bytes) -> None:
-        """Writes frames. Drops the connection if too much is unread."""
+        """Writes frames. Drops the process if more than `max_unread_bytes` bytes are unread."""
         if self._transport.is_closing():
             return
         self._transport.write(frames)

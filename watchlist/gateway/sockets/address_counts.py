@@ -5,18 +5,17 @@ from collections.abc import Callable
 
 
 class AddressCounts:
-    """Counts connections by address. Before a call of `share`, connections of other processes do not count."""
+    """Counts connections by address. Until `share` is called, counts only the connections of this process."""
 
     def __init__(self) -> None:
         self._own: Counter[str] = Counter()
         self._note: Callable[[str, int], int] = lambda _address, _change: 0
 
     def share(self, note: Callable[[str, int], int]) -> None:
-        """Makes this process one of several that count together.
+        """Makes the counts include the connections of other processes.
 
         `note` is called with an address and a change: 1 for a new connection, -1 for an ended connection, 0 for no
-        change. `note` stores the change for the other processes. `note` returns how many connections the address has in
-        the other processes.
+        change. `note` stores the change, and returns how many connections the address has in the other processes.
         """
         self._note = note
 

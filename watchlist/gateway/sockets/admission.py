@@ -1,7 +1,6 @@
 """Decides whether to accept a WebSocket connection, and answers `GET /ws/status`.
 
-A page in a browser cannot see why its connection was refused. The page therefore requests `/ws/status` afterwards. A
-request to `/ws/status` takes no token of the rate limit.
+A page in a browser cannot see why its connection was refused. The page therefore requests `/ws/status` afterwards.
 """
 
 import asyncio
@@ -30,17 +29,17 @@ NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
-"""How long a check in a task may take. The time-outs of the database are usually shorter."""
+"""How long a check that `Admission.begin` starts may take."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRequest:
-    """The part of an upgrade request that the checks need.
+    """The part of a request to `/ws` or `/ws/status` that the checks need.
 
-    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas.
-    `query` is the raw query. `peer` is the peer's (address, port), or None if unknown.
+    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas. `query`
+    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown.
     """
 
     headers: Mapping[str, str]
@@ -69,8 +68,9 @@ class Admitted:
 class Admission:
     """Decides for each connection whether to accept it.
 
-    `start` starts the gateway, and raises an error if the tickers cannot be read. A `private` gateway accepts only
-    clients with the session cookie of a signed-in account.
+    `start` starts the gateway at the first call, and returns the rate limit of new connections. `start` raises an error
+    if the tickers cannot be read. A `private` gateway accepts only clients with the session cookie of a signed-in
+    account.
     """
 
     def __init__(
@@ -90,17 +90,14 @@ class Admission:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
-        """Decides whether to accept the connection that an ASGI server describes in `scope`.
-
-        The other argument and the result are those of `check_request`.
-        """
+        """Calls `check_request` for the connection in an ASGI scope."""
         return await self.check_request(ConnectionRequest.from_scope(scope), pending=pending)
 
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
         """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
-        `pending` is True for a connection that waits to be accepted. Such a connection is already counted, and the
-        check takes a token of the rate limit. `pending` is False for a request to `/ws/status`.
+        `pending` is True for a new connection, which takes a token of the rate limit. `pending` is False for a request
+        to `/ws/status`, which takes no token.
         """
         options = self._check_head(request)
         if isinstance(options, Refusal):
@@ -122,10 +119,7 @@ class Admission:
         return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
 
     def begin(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
-        """Checks a pending connection as `check_request` does. Calls `done` with the result, now or later.
-
-        Creates a task only if the gateway is not started or an account must be looked up.
-        """
+        """Checks a new connection as `check_request` does. Calls `done` with the result, now or later."""
         options = self._check_head(request)
         if isinstance(options, Refusal):
             done(options)
@@ -148,9 +142,9 @@ class Admission:
             done(result)
 
     def _decide(self, options: ConnectionOptions, address: str, wait: int) -> Admitted | Refusal:
-        """Accepts or refuses a client that uses no account, after the rate limit was checked.
+        """Accepts or refuses a client that uses no account.
 
-        `wait` is how many seconds the client must wait because of the rate limit, or 0.
+        `wait` is how many seconds the rate limit makes the client wait, or 0.
         """
         if wait:
             return make_rate_refusal(wait)
@@ -172,7 +166,7 @@ class Admission:
         return client_address(request.peer, forwarded, self._limits.trusted_proxies)
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
-        """Returns a refusal if the gateway cannot hold one more socket from the address. Otherwise returns None."""
+        """Returns a refusal if there is no room for one more socket from the address, or None if there is room."""
         if self._connections.is_address_full(address):
             return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:
@@ -182,10 +176,10 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session in the cookie. Returns None if the connection uses no account.
+        """Returns the key of the web session in the cookie, or None if the connection uses no account.
 
-        A page may use the account of the person who views the page only if `is_own_origin` returns True. A program,
-        which sends no Origin header, may use an account only if the gateway is private.
+        In a public gateway, only pages of this site with `?meta=1` use an account. In a private gateway, all pages of
+        this site and all programs use an account. `is_own_origin` recognizes pages of this site.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
@@ -209,15 +203,16 @@ class Admission:
             return None, key
 
     async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answers `GET /ws/status`: says in JSON whether the client could open a WebSocket connection now.
+        """Answers `GET /ws/status` with JSON that says whether the client could connect to `/ws` now.
 
-        The HTTP status is always 200, because browsers report other statuses as errors.
+        The HTTP status is always 200.
         """
         result = await self.check(scope, pending=False)
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):
             body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
+        # Browsers report other statuses as errors.
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
 

@@ -1,11 +1,8 @@
 """Limits how often one address or account opens a connection.
 
-The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account, so
-that the limit covers all gateway processes and outlasts restarts. A bucket is the hash `ratelimit:SUBJECT` with the
-fields `tokens` and `last_refill` (unix seconds). If Redis does not answer, connections are accepted, and
-`on_unanswered` is called.
-
-One call of a script checks all connections that wait. While a call runs, further connections wait for the next call.
+Redis holds one token bucket per address or account, so that the limit covers all gateway processes. A bucket is the
+hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). One call of a Redis script checks
+several waiting connections. If Redis does not answer, the connections are accepted.
 """
 
 import asyncio
@@ -59,23 +56,18 @@ The arguments are the rate, the burst, and a text with one character per key: `1
 REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
 MAX_KEYS = 128
-"""The most buckets of one call. Redis serves no other client during a call, which takes about a millisecond."""
+"""The most buckets that one call checks. Redis serves no other client during the call."""
 CLUSTER_CALLS = 16
-"""The most calls at once in a cluster, where each call has one bucket.
-
-One call at a time would accept one client per round trip.
-"""
+"""The most calls at the same time in a Redis Cluster, where each call checks one bucket."""
 PAUSE_SECONDS = 1.0
-"""How long no call is made after a time-out.
-
-Without this pause, each connection would wait while Redis does not reply.
-"""
+"""How long Redis is not asked after a time-out. During this time, connections are accepted."""
 
 
 class Check(NamedTuple):
     """A connection that waits for its check.
 
-    `spend` says whether the check takes a token. `done` is called with the seconds to wait.
+    `subject` is the client's address, or a text such as `account:7`. `spend` says whether the check takes a token.
+    `done` is called with the number of seconds that the client must wait.
     """
 
     subject: str
@@ -98,20 +90,17 @@ class ConnectionRate:
         self._paused_until = 0.0
 
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
-        """Returns how many seconds the client must wait. Returns 0 if the client may connect now.
+        """Returns how many seconds the client must wait before it may connect.
 
-        Also returns 0 if Redis does not reply. `subject` is the client's address, or a text such as `account:7`. If
-        `spend` is True, takes a token for the connection.
+        Returns 0 if Redis does not reply. `subject` is the client's address, or a text such as `account:7`. `spend`
+        says whether to take a token for the connection.
         """
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ask(subject, lambda wait: None if answer.done() else answer.set_result(wait), spend=spend)
         return await answer
 
     def ask(self, subject: str, done: Callable[[int], None], *, spend: bool = True) -> None:
-        """Calls `done` later with the number of seconds that the client must wait.
-
-        `seconds_to_wait` describes the number and the arguments. All connections that wait share one task.
-        """
+        """Calls `done` later with the result of `seconds_to_wait`."""
         self._waiting.append(Check(subject, spend, done))
         if self._task is None:
             self._task = asyncio.ensure_future(self._answer_all())
@@ -127,7 +116,7 @@ class ConnectionRate:
             self._task = None
 
     async def _answer_part(self, checks: Sequence[Check]) -> None:
-        """Answers the checks of one call."""
+        """Answers these checks with one call of the script."""
         waits = [-1] * len(checks)
         try:
             waits = await self._ask_redis(checks)
@@ -168,10 +157,7 @@ class ConnectionRate:
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:
-        """Waits for the reply of Redis to `call`, and returns the reply.
-
-        Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS.
-        """
+        """Returns the reply of Redis to `call`. Raises TimeoutError after REPLY_TIMEOUT_SECONDS."""
         task = asyncio.ensure_future(call)
         # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
         for _ in range(2):

@@ -24,17 +24,17 @@ from watchlist.gateway.web_sessions import AccountSession
 SWEEP_SECONDS = 1.0
 """The time between two calls of `Connections.sweep`."""
 RETRY_SPREAD_MS = 1000
-"""A `reconnect` frame asks the client to wait a random number of milliseconds, less than this number."""
+"""A `reconnect` frame asks the client to wait a random time below this number of milliseconds."""
 
 
 class Connections:
-    """The open connections of this process. `sessions` is a dict whose keys are the sessions of accepted sockets.
+    """The open connections of this process. The keys of the dict `sessions` are the sessions of accepted sockets.
 
-    `closing` is True from the start of the drain.
+    `closing` is True after a call of `drain`.
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses when a drain or the rotation closes each socket."""
+        """`rng` chooses the random moments at which sockets are closed."""
         self.context = context
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
@@ -50,44 +50,40 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of connections of all processes together.
-
-        Connections of this process that are not accepted yet are left out. Such connections of the other processes are
-        included.
-        """
+        """Returns the number of accepted connections of this process, plus all connections of the other processes."""
         return len(self.sessions) + self._share_count()
 
     @property
     def pending_count(self) -> int:
-        """Returns the number of connections of this process that are neither accepted nor refused."""
+        """Returns how many connections of this process are pending: neither accepted nor refused yet."""
         return self._pending
 
     def is_full(self, *, pending: bool) -> bool:
-        """Returns whether the gateway has no room for a connection, because of the limit for all connections.
+        """Returns whether one more connection would exceed `max_connections`.
 
-        `pending` is True if the connection is already counted as a pending connection.
+        `pending` is True if this connection is already counted as pending.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the sockets of the address in all processes have reached the limit per address."""
+        """Returns whether the sockets of the address in all processes have reached `max_per_address`."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
 
     def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
-        """Makes this process one of several that serve a gateway together.
+        """Makes the limits apply to the connections of all processes together.
 
         `note_connections` is called with the number of connections of this process. `note_connections` stores this
-        number for the other processes, and returns the number of connections of the other processes. `note_address`
-        does the same for one address. `AddressCounts.share` describes `note_address`.
+        number, and returns how many connections the other processes have. `AddressCounts.share` describes
+        `note_address`.
         """
         self._note_connections = note_connections
         self._per_address.share(note_address)
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """Counts a connection as pending while it is neither accepted nor refused."""
+        """Counts a connection as pending during a `with` block."""
         self.add_pending()
         try:
             yield
@@ -133,9 +129,9 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Closes sockets after a time-out or at their maximum age, and sends the pings and heartbeats that are due.
+        """Closes sockets after their time-out or lifetime, and sends the pings and heartbeats that are due.
 
-        Call this method every SWEEP_SECONDS. If calls come late, time-outs are longer by the same time.
+        Call this method every SWEEP_SECONDS. If a call is late, the time-outs are longer by the delay.
         """
         clock = self.context.clock
         now = clock.now()
@@ -149,22 +145,20 @@ class Connections:
         self._share_count()
 
     def _rotate(self, now: float) -> None:
-        """Closes sockets whose lifetime is over, the oldest socket first.
+        """Closes the sockets whose lifetime is over, the oldest socket first.
 
-        A client that does not read now could not receive the close frame. The socket of such a client is closed later.
+        `accept_rate` limits how many sockets one call closes.
         """
         most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
         self._rotated_at = now
         due = [session for session in self.sessions if session.rotates_at <= now and not session.closing_since]
+        # A client that does not read now could not receive the close frame. Its socket is closed later.
         for session in [session for session in due if session.outbox.open][:most]:
             self.context.counts.rotated += 1
             self._request_reconnect(session)
 
     def announce_database(self, available: bool) -> None:
-        """Tells the open sockets with `?meta=1` whether the database is available.
-
-        `open` sends the message about an outage to each socket with `?meta=1` that is opened during the outage.
-        """
+        """Tells the open sockets with `?meta=1` whether the database is available."""
         self._database_available = available
         message = make_service_message(available=available)
         for session in list(self.sessions):
@@ -174,8 +168,7 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` maps each source of served tickers to the `feed` message about the source. `open` sends all these
-        messages to each new socket with `?meta=1`.
+        `messages` maps each source to the `feed` message about the source.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -184,11 +177,10 @@ class Connections:
                 session.outbox.send(changed)
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001 within the returned number of seconds.
+        """Refuses new connections, and closes the open sockets with code 4001 in random order.
 
-        `drain_seconds` computes this number from the number of sockets, the accept rate, `least` and `longest`. The
-        sockets are closed one after another, in random order. If the number of seconds is 0, all sockets are closed
-        before this method returns.
+        Returns how many seconds the closing takes, from `least` to `longest`. If the result is 0, all sockets are
+        closed already.
         """
         self.closing = True
         seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)
@@ -200,7 +192,10 @@ class Connections:
         return seconds
 
     def _current_states(self) -> list[StateMessage]:
-        """Returns the messages for a new socket with `?meta=1`: about the database and about the sources."""
+        """Returns the messages about the sources, for a new socket with `?meta=1`.
+
+        While the database is unavailable, a message about the database comes first.
+        """
         service = [] if self._database_available else [make_service_message(available=False)]
         return [*service, *self._source_messages.values()]
 
@@ -214,10 +209,7 @@ class Connections:
         return len(self.sessions) + self._pending
 
     def _share_count(self) -> int:
-        """Tells the other processes how many connections this process has.
-
-        Returns how many connections the other processes have.
-        """
+        """Stores the number of connections of this process, and returns how many the other processes have."""
         return self._note_connections(self._own_count)
 
 

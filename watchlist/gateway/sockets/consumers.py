@@ -1,9 +1,4 @@
-"""Defines the Channels consumer of `/ws`.
-
-The consumer has no channel of its own, because updates come from the hub of the process. The consumer handles events
-without the dispatch of Channels. For each event, this dispatch switches to a thread to close database connections. The
-consumer has no database connections.
-"""
+"""Defines the Channels consumer that handles the connections to `/ws`."""
 
 from typing import Any
 
@@ -30,6 +25,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         self._admission = admission
         self._connections = connections
 
+    # Replaces the dispatch of Channels, which switches to a thread at each event to close database connections.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._connections.pending():
             result = await self._admission.check(scope)

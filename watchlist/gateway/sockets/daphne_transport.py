@@ -1,7 +1,6 @@
 """Writes frames straight to Daphne's connection, without ASGI's `send`.
 
-Only this module uses private names of Daphne, autobahn and Twisted. `AttachTransport` finds Daphne's protocol object
-behind `send` and puts this object into `scope["extensions"]`. `AttachTransport` must be the outermost ASGI application,
+The module uses private names of Daphne, autobahn and Twisted. `AttachTransport` must be the outermost ASGI application,
 because Channels' middleware replaces `send`.
 """
 
@@ -20,11 +19,9 @@ log = structlog.get_logger(__name__)
 EXTENSION = "stockwatch.transport"
 NOTSENT_LOWAT_BYTES = 16 * 1024
 """At this many unsent bytes, the kernel reports a socket as full. A slow reader is therefore noticed early."""
+# The TLS layer and ASGI's `send` keep unsent bytes in memory.
 MAX_WRITE_BYTES = 64 * 1024
-"""The most bytes of one write that does not go straight to the socket.
-
-A TLS layer, or a server other than Daphne, keeps in memory the bytes that the socket does not take.
-"""
+"""The most bytes of one write through a TLS layer or ASGI's `send`."""
 
 # Direct writes need these private names of Daphne's server, Daphne's protocol object and Twisted's connection.
 SERVER_NAMES = ("ping_interval", "websocket_timeout")
@@ -36,9 +33,9 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 
 
 class AttachTransport:
-    """An ASGI application that wraps another application.
+    """Wraps an ASGI application, and gives it Daphne's protocol object for each WebSocket.
 
-    Adds Daphne's protocol object to the scope of each WebSocket, or None if direct writes are impossible.
+    The object is in `scope["extensions"][EXTENSION]`. This entry is None if direct writes are impossible.
     """
 
     def __init__(self, application: Application) -> None:
@@ -58,7 +55,7 @@ class AttachTransport:
         The first call decides for all connections whether direct writes are possible.
         """
         if self._missing is None:
-            tune_server()
+            tune_server()  # here, because the program `daphne` calls nothing at its start
             self._missing = find_missing_name(send)
             if self._missing:
                 log.warning("no direct writes", missing=self._missing, effect="every frame passes through ASGI's send")
@@ -66,9 +63,9 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns the first private name of Daphne, autobahn or Twisted that direct writes need and that does not exist.
+    """Looks for the private names of Daphne and Twisted that direct writes need.
 
-    Returns "" if all names exist.
+    Returns a missing name, or "" if all names exist. Returns "Daphne" if `send` belongs to another server.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
@@ -83,23 +80,19 @@ def find_missing_name(send: Any) -> str:
 
 
 def find_connection(transport: Any) -> Any:
-    """Returns Twisted's TCP connection.
-
-    If `transport` is a TLS layer, returns the connection below this layer. Otherwise returns `transport`.
-    """
+    """Returns Twisted's TCP connection: `transport` itself, or the connection below a TLS layer."""
     # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
 
 def do_nothing() -> None:
-    """Does nothing. Takes the place of a transport's callback after the connection has ended."""
+    """Replaces the callback of a transport whose connection has ended."""
 
 
 class DaphneTransport:
-    """Writes frames straight to the TCP connection, without ASGI, while Twisted's buffer is empty.
+    """Writes frames straight to the TCP connection. With TLS, writes frames to the TLS layer.
 
-    Without TLS, Twisted's buffer receives only the rest of a frame that the socket took in part. With TLS, all frames
-    pass through the TLS layer, and Twisted's buffer keeps all bytes that the socket does not take.
+    `write` takes no bytes while Twisted still holds unsent bytes.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")
@@ -120,18 +113,15 @@ class DaphneTransport:
             self._connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def _disable_daphne_timers(self) -> None:
-        """Turns off Daphne's pings, and Daphne's limit of one day per socket.
-
-        Daphne pings every 20 s and allows 30 s to answer. The gateway has pings and time-outs of its own.
-        """
+        """Turns off Daphne's pings, and Daphne's limit of one day per socket."""
+        # The gateway has pings and time-outs of its own.
         self._protocol.server.ping_interval = float("inf")
         self._protocol.server.websocket_timeout = -1
 
     def _unregister_http_channel(self) -> None:
-        """Detaches Twisted's HTTP channel, which received the upgrade request, from the connection.
+        """Detaches Twisted's HTTP channel from the connection. The channel received the upgrade request.
 
-        The HTTP channel is the producer of the connection: the object that Twisted calls when the connection accepts
-        output. Without the channel, this transport can become the producer.
+        Afterwards, this transport can be the producer. Twisted calls the producer when the connection accepts output.
         """
         channel = getattr(self._connection, "producer", None)
         channel = getattr(channel, "_producer", channel)  # a TLS layer wraps the channel
@@ -186,8 +176,7 @@ class DaphneTransport:
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Calls `on_writable` when Twisted's buffer is empty and the socket accepts output.
 
-        Twisted calls this method twice after `finish`. The first call comes too early, during the registration in
-        `finish`, and has no effect.
+        The first call after `finish` comes too early, and has no effect.
         """
         if self._waiting:
             self._waiting = False

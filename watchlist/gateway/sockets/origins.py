@@ -9,8 +9,7 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
     """Returns whether a client with this Origin header may connect.
 
-    A client without the header may connect, because programs that are not browsers send no Origin header. All origins
-    are allowed if `allowed` is empty or contains `*`.
+    A client without the header may connect. All origins are allowed if `allowed` is empty or contains `*`.
     """
     return origin is None or not allowed or "*" in allowed or origin in allowed
 
@@ -18,8 +17,8 @@ def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
     """Returns whether a page with this Origin header may read private data.
 
-    The host in `origin` must be `host`, or `allowed` must contain `origin`. An entry `*` in `allowed` permits no origin
-    here.
+    Returns True if the host in `origin` equals `host`, the value of the Host header. Also returns True if `allowed`
+    contains `origin`. An entry `*` in `allowed` has no effect.
     """
     if origin is None:
         return False

@@ -1,7 +1,4 @@
-"""Refuses a connection before the upgrade.
-
-Sends an HTTP status. If the server cannot send a status, sends a close code.
-"""
+"""Refuses a connection with an HTTP status, or with a close code if the server cannot send a status."""
 
 from dataclasses import dataclass
 
@@ -21,10 +18,10 @@ PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is refused. `status` is the HTTP status of the response.
+    """Why and how a connection is refused.
 
-    A server that cannot send `status` closes with `code`. `retry_after` is how many seconds the client should wait
-    before the next attempt. If `retry_after` is 0, the response names no time.
+    `status` is the HTTP status of the response. A server that cannot send a status closes with `code`. `retry_after` is
+    how many seconds the client should wait before the next attempt. If `retry_after` is 0, the response names no time.
     """
 
     reason: str
@@ -37,7 +34,7 @@ NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Sends the refusal as an HTTP response if possible, otherwise as a close code."""
+    """Sends the refusal as an HTTP response, or as a close code if the server cannot send a response."""
     await receive()
     protocol = scope.get("extensions", {}).get(EXTENSION)
     headers = [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []

@@ -41,7 +41,6 @@ def route_requests(admission: Admission, pages: Application) -> Application:
 
 
 async def send_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    """Sends a response without a body."""
     length = [] if status == 204 else [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": b""})

@@ -1,7 +1,4 @@
-"""Writes frames with ASGI's `send`, under servers other than Daphne.
-
-These servers send pings themselves.
-"""
+"""Writes frames with ASGI's `send`, for servers other than Daphne. These servers send pings themselves."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +15,7 @@ log = structlog.get_logger(__name__)
 class SendTransport:
     """Sends the frames of each `write` in one task, with one call of ASGI's `send` per frame.
 
-    While the task runs, `write` accepts no more frames, as if the socket were full.
+    While the task runs, `write` accepts no more frames.
     """
 
     __slots__ = ("_on_writable", "_send", "_stalled", "_task")

@@ -1,8 +1,6 @@
 """Tunes the server process for many sockets.
 
-The tuning makes garbage collection rarer, removes a slow debug line of autobahn, and shortens the time that the event
-loop waits while another thread runs. The program `daphne` has no hook that runs at its start. `AttachTransport`
-therefore calls `tune_server` at the first WebSocket connection.
+`AttachTransport` calls `tune_server` at the first WebSocket connection.
 """
 
 import gc
@@ -11,7 +9,7 @@ import sys
 GC_THRESHOLD = 20_000
 """How many objects, such as lists and dicts, are created between two garbage collections.
 
-Python's default is 700; one socket creates about thirty.
+Python's default is 700. One socket creates about thirty objects.
 """
 SWITCH_SECONDS = 0.001
 """How long another thread may keep the interpreter while the event loop waits.
@@ -28,10 +26,8 @@ def tune_server() -> None:
 
 
 def disable_handshake_formatting() -> None:
-    """Stops autobahn from formatting connection parameters for a debug line.
-
-    The formatting takes 29% of the CPU time of accepting a connection.
-    """
+    """Stops autobahn from formatting connection parameters for a debug line."""
+    # The formatting takes 29% of the CPU time of accepting a connection.
     module = sys.modules.get("autobahn.websocket.protocol")
     if module is not None and hasattr(module, "pformat"):
         module.pformat = lambda _: ""  # type: ignore[attr-defined]

@@ -1,7 +1,6 @@
-"""Handles one accepted socket: its requests, its limits, its pings and time-outs.
+"""Handles the requests, limits, pings and time-outs of one accepted socket.
 
-All methods are synchronous and without I/O. Replies leave through the outbox, updates come from the hub. `now`
-arguments are in monotonic seconds.
+No method waits or does I/O. `now` arguments are in monotonic seconds.
 """
 
 from collections import deque
@@ -26,10 +25,8 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `account_session` is the web session of the signed-in account. `list_versions` are the list versions that the client
-    was sent. `unverified_key` is the key of a web session that is not looked up yet. `rotates_at` is the time when the
-    lifetime of the socket is over. Only `Connections.open` and `ListChanges` set these four attributes. `closing_since`
-    is the time when the gateway began to close the socket, or 0.0 while the socket is open.
+    `account_session` is the web session of the signed-in account, or None. `unverified_key` is the key of a web session
+    that was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client.
     """
 
     __slots__ = (
@@ -76,14 +73,14 @@ class Session:
         self.unverified_key: str | None = None
         self.list_versions: Mapping[int, int] = {}
         self.opened_at = now
-        self.rotates_at = float("inf")
+        self.rotates_at = float("inf")  # when the lifetime of the socket ends
         self.has_requested = False
         self.last_ping_at = now
         self.last_pong_at = now  # Pongs only: other frames do not show that the client reads.
-        self.closing_since = 0.0
+        self.closing_since = 0.0  # when the gateway began to close the socket; 0.0 until then
 
     def receive_text(self, text: str, now: float) -> None:
-        """Carries out the request in a text message of the client, or refuses the message if a limit is exceeded."""
+        """Carries out the request in a text message of the client. Refuses the message if a limit is exceeded."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -110,7 +107,7 @@ class Session:
             self.close(CloseCode.BINARY, now)
 
     def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a ping of the client with a pong. The outbox treats the pong as a reply."""
+        """Answers a ping of the client with a pong."""
         if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
             self.close(CloseCode.SLOW, now)
 
@@ -135,7 +132,10 @@ class Session:
             self.outbox.transport.close(code)
 
     def sweep(self, now: float, late: float = 0.0) -> None:
-        """Sends pings and heartbeats that are due. Closes the socket after a time-out, made `late` seconds longer."""
+        """Sends the pings and heartbeats that are due, and closes the socket after a time-out.
+
+        `late` seconds are added to the time-outs in `Limits`.
+        """
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:

@@ -43,7 +43,7 @@ def stop(_number: int, _frame: object) -> NoReturn:
 def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn:
     """Purges every day. After a failure, tries again an hour later.
 
-    `wait` is called with a number of seconds. If `wait` raises an exception, the loop ends.
+    Calls `wait` with the number of seconds until the next purge. Ends when `wait` raises an exception.
     """
     seconds = DAY_SECONDS
     while True:

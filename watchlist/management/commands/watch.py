@@ -1,7 +1,4 @@
-"""`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal.
-
-This module reads the arguments and connects the parts of `watchlist.terminal`.
-"""
+"""`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal."""
 
 import asyncio
 import os

@@ -1,7 +1,6 @@
 """Draws a price range as a bar with a mark at the last price. Pure.
 
-`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares this module
-with the script.
+`static/watchlist/columns.js` moves the mark by the same rules. A browser test compares this module with the script.
 """
 
 from watchlist.formatting.numbers import NO_VALUE
@@ -11,10 +10,10 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> str:
-    """Returns an SVG line with a mark at `price`, and the texts `low` and `high` as HTML.
+    """Returns HTML: an SVG line for the range with a mark at `price`, then the texts `low` and `high`.
 
-    The left end of the line is the low, the right end is the high. If the range is unknown, returns NO_VALUE. If the
-    price is unknown, the line has no mark. `low` and `high` are formatted numbers, which need no escaping.
+    If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
+    formatted numbers, which need no escaping.
     """
     if price_range is None:
         return NO_VALUE

@@ -1,7 +1,6 @@
 """Draws a sparkline (a small line chart without axes) as inline SVG. Pure.
 
-`static/watchlist/sparkline.js` draws the same line by the same rules. `tests/cases/sparkline.json` tests this module
-and the script.
+`static/watchlist/sparkline.js` draws the same line. `tests/cases/sparkline.json` tests this module and the script.
 """
 
 from collections.abc import Sequence
@@ -12,30 +11,30 @@ from watchlist.prices.day import SPARKLINE_POINTS
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
 MIN_POINTS = 2
 VALUE_DIGITS = 7
-"""The number of significant digits of a value in `data-values`. A line with HEIGHT pixels cannot show more digits."""
+"""The number of significant digits of a value in `data-values`."""
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The maximum number of entries in each cache of older points. An entry takes about 2 KB."""
+"""The most texts in each cache: of `_write_older_values` and `_write_older_points`. A text takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
-"""The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
+"""The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> str:
-    """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
+    """Returns an SVG line through the last SPARKLINE_POINTS of `values`. Returns "" for fewer than MIN_POINTS values.
 
-    `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. `side` is the CSS
-    class. A dotted line marks `reference` if `reference` is between the lowest and the highest value. Otherwise the
-    dotted line has an empty path, which a script can fill later. The attribute `data-values` holds the values, to which
-    a script adds live prices.
+    `values` are prices, oldest first. `side` is the CSS class. A dotted line marks `reference` if `reference` is
+    between the lowest and the highest value.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
         return ""
     low, high = min(values), max(values)
+    # An empty path is kept, so that a script can fill it later.
     level = f"M0 {_write_all_y((reference,), low, high)[0]}H{WIDTH}" if low < reference < high else ""
     older = tuple(values[:-1])
+    # Scripts add live prices to these values.
     data = f"{_write_older_values(older)} {values[-1]:.{VALUE_DIGITS}g}"
     path = f"{_write_older_points(older, low, high)}L{_write_newest_point(values[-1], low, high)}"
     lines = f'<path class="level" d="{level}"/><path d="{path}"/>'
@@ -64,7 +63,10 @@ def _write_older_values(values: tuple[float, ...]) -> str:
 
 @lru_cache(maxsize=KEPT_LINES)
 def _write_older_points(values: tuple[float, ...], low: float, high: float) -> str:
-    """Returns the path of all points but the newest one. `low` and `high` include the newest point."""
+    """Returns the path of all points but the newest one.
+
+    `low` and `high` are the lowest and the highest value of the whole line, including the newest point.
+    """
     return _path_format(len(values)) % tuple(_write_all_y(values, low, high))
 
 
@@ -72,19 +74,19 @@ def _write_older_points(values: tuple[float, ...], low: float, high: float) -> s
 def _path_format(count: int) -> str:
     """Returns a path of `count` points, such as `M0 %sL52 %s`, with `%s` in place of each y coordinate.
 
-    The distances of the x coordinates are equal. The right edge stays free.
+    The points have equal distances. The right edge stays free for the newest point.
     """
     step = WIDTH / count
     return "M" + "L".join([f"{TENTHS[int(place * step * 10 + 0.5)]} %s" for place in range(count)])
 
 
 def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:
-    """Returns the y coordinate of each value: the distance from the top edge in pixels, as text.
+    """Returns the y coordinate of each value as text: pixels from the top edge, rounded to tenths.
 
-    If all values are equal, the distance is half the height. Distances are rounded to tenths of a pixel, and a half is
-    rounded up, as by JavaScript's Math.floor(number * 10 + 0.5).
+    If all values are equal, the y coordinate is half the height.
     """
     if low == high:
         return [TENTHS[HEIGHT * 5]] * len(values)
     bottom, span, height = HEIGHT - MARGIN, high - low, HEIGHT - 2 * MARGIN
+    # A half is rounded up, as by JavaScript's Math.floor(number * 10 + 0.5).
     return [TENTHS[int((bottom - (value - low) / span * height) * 10 + 0.5)] for value in values]
