@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -40,6 +40,9 @@ check: dev ## check lint, format, types, import contracts, migrations and deploy
 fmt: dev ## format the code
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+openapi: dev ## write docs/openapi.json from the code
+	@exec $(PY) manage.py openapi docs/openapi.json
 
 up: ## start the infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL, kafka-ui
 	docker compose up -d --wait

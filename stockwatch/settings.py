@@ -168,6 +168,9 @@ REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
 
+# --- API ------------------------------------------------------------------------------------------------------------
+API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
+
 # --- E-mail -----------------------------------------------------------------------------------------------------------
 _mail = read_email_url(env.text("EMAIL_URL", "consolemail://"))
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
@@ -204,6 +207,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "stockwatch.serving.static_files.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
+    "watchlist.api.middleware.ProblemMiddleware",  # outside of all middlewares that can answer with an error
     "django.contrib.sessions.middleware.SessionMiddleware",
     "watchlist.middleware.ProlongSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -212,6 +216,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "watchlist.middleware.DatabaseOutageMiddleware",
+    "watchlist.api.middleware.TokenMiddleware",
     "watchlist.middleware.PrivateSiteMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

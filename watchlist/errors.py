@@ -15,11 +15,12 @@
     │   ├── BadName        the name of a list is not allowed
     │   ├── BadNote        the note about a symbol is not allowed
     │   └── TooManyNotes   the notes of a visitor are too long to be kept without an account
+    ├── TooManyTokens      the account has the maximum number of personal tokens
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Other modules define six more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
-BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and DecompressedTooLarge in
-`gateway.deflate.decompression`.
+Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
+`terminal.client`, BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and
+DecompressedTooLarge in `gateway.deflate.decompression`, VersionChanged in `api.v1.list_changes`.
 """
 
 
@@ -84,6 +85,13 @@ class BadNote(ListRefused):
 
 class TooManyNotes(ListRefused):
     """All notes of a visitor together are longer than a web session may hold."""
+
+
+class TooManyTokens(WatchlistError):
+    """A person who has the maximum number of valid personal tokens tried to create a token.
+
+    The text of the error is a sentence to show to the person.
+    """
 
 
 class UnreadableFile(WatchlistError):

@@ -58,15 +58,16 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 
 
 class PrivateSiteMiddleware(LoginRequiredMiddleware):
-    """Requires a signed-in account for each request, if the setting PRIVATE is true.
+    """Requires a signed-in account or a personal token for each request, if the setting PRIVATE is true.
 
-    Views with the decorator `login_not_required`, such as sign-in, need no account.
+    Views with the decorator `login_not_required`, such as sign-in, need no account. `watchlist.api.middleware` has
+    checked the token.
     """
 
     def process_view(
         self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
-        if not settings.PRIVATE:
+        if not settings.PRIVATE or getattr(request, "api_token", None) is not None:
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 

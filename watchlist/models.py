@@ -1,4 +1,4 @@
-"""Database tables of lists and preferences. The rules of changing lists are in `lists.rules`."""
+"""Database tables of lists, preferences and personal tokens. The rules of changing lists are in `lists.rules`."""
 
 from typing import ClassVar
 
@@ -90,3 +90,31 @@ class Preferences(models.Model):
 
     def __str__(self) -> str:
         return f"preferences of account {self.owner_id}"
+
+
+class ApiToken(models.Model):
+    """A personal token, with which a program uses the account of the owner.
+
+    `digest` is the SHA-256 of the token in hexadecimal digits. The token itself is not stored. `scopes` holds names of
+    `accounts.tokens.SCOPES`, separated by spaces. `revoked` is null while the token is valid.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.CharField(max_length=40)
+    created = models.DateTimeField()
+    last_used = models.DateTimeField(null=True)
+    revoked = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"token “{self.name}” of account {self.owner_id}"
+
+    @property
+    def scope_names(self) -> list[str]:
+        """The scopes as a list."""
+        return self.scopes.split()

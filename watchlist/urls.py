@@ -7,14 +7,17 @@ from django.contrib.auth.views import (
     PasswordResetDoneView,
 )
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 from django.utils.functional import lazy
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from watchlist.accounts import token_views as tokens
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
+from watchlist.api.v1 import pages as api_pages
+from watchlist.api.v1.api import api as api_v1
 from watchlist.page import audit_views as audit
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
@@ -24,7 +27,7 @@ from watchlist.page.notes.views import change_note
 from watchlist.page.sharing.link_views import show_link
 from watchlist.page.sharing.shared_views import copy_shared_list, show_shared_list
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.show_watchlist, name="watchlist"),
     path("s/<path:symbol>", views.show_symbol, name="symbol"),
     path("list/add/", changes.add_symbols, name="add-symbols"),
@@ -45,12 +48,18 @@ urlpatterns = [
     path("api/days", api.show_days, name="api-days"),
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
     path("api/search", api.show_matches, name="api-search"),
+    path("api/v1/docs", api_pages.show_docs, name="api-docs"),
+    path("api/v1/openapi.json", api_pages.show_document, name="openapi"),
+    path("api/v1/", api_v1.urls),
+    path("llms.txt", api_pages.show_llms, name="llms"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
     path("sign-in/", never_cache(limit_attempts(accounts.SignIn.as_view())), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
+    path("settings/tokens/", tokens.show_tokens, name="tokens"),
+    path("settings/tokens/revoke/", tokens.revoke, name="revoke-token"),
     path(
         "settings/password/",
         never_cache(limit_password_checks(accounts.PasswordChange.as_view())),

@@ -3,19 +3,17 @@
 The endpoints change nothing. The endpoints need an account only if the site is private.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import wraps
 
 import msgspec
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
-from django.utils.http import parse_etags, quote_etag
 
 from feeds.bar_layout import VOLUME_UNIT
 from feeds.symbols import is_symbol, upper_case
+from watchlist.api.responses import JSON, refuse, respond
 from watchlist.lists.rules import MAX_SYMBOLS
 from watchlist.lists.search import find_ticker, search, served_tickers
 from watchlist.prices.quotes import read_quotes
@@ -23,7 +21,6 @@ from watchlist.prices.ranges import encode_candles, parse_range, read_range_cand
 from watchlist.prices.recent_days import read_days
 from watchlist.prices.source_labels import describe_sources
 
-JSON = "application/json"
 SYMBOLS_RULE = f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas"
 View = Callable[..., HttpResponse]
 
@@ -65,12 +62,12 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     """
     sources = _read_sources(request)
     if sources is None:
-        return _refuse(SYMBOLS_RULE, 400)
+        return refuse(SYMBOLS_RULE, 400)
     quotes = read_quotes(list(sources))
     if not quotes.available:
-        return _refuse("prices are unavailable", 503)
+        return refuse("prices are unavailable", 503)
     source = describe_sources([sources[symbol] for symbol in quotes.updates]).name
-    return _respond(request, msgspec.json.encode({"source": source, "quotes": list(quotes.updates.values())}))
+    return respond(request, msgspec.json.encode({"source": source, "quotes": list(quotes.updates.values())}))
 
 
 @public
@@ -85,7 +82,7 @@ def show_days(request: HttpRequest) -> HttpResponse:
     """
     sources = _read_sources(request)
     if sources is None:
-        return _refuse(SYMBOLS_RULE, 400)
+        return refuse(SYMBOLS_RULE, 400)
     days = [
         {
             "symbol": symbol,
@@ -97,7 +94,7 @@ def show_days(request: HttpRequest) -> HttpResponse:
         }
         for symbol, day in read_days(list(sources), timezone.now()).items()
     ]
-    return _respond(request, msgspec.json.encode({"days": days}))
+    return respond(request, msgspec.json.encode({"days": days}))
 
 
 @public
@@ -111,9 +108,9 @@ def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """
     ticker = find_ticker(symbol)
     if ticker is None:
-        return _refuse("no ticker has this symbol", 404)
+        return refuse("no ticker has this symbol", 404)
     series = read_range_candles(ticker, parse_range(request.GET.get("range", "")))
-    return _respond(request, msgspec.json.encode({"source": ticker.source, **encode_candles(series)}))
+    return respond(request, msgspec.json.encode({"source": ticker.source, **encode_candles(series)}))
 
 
 @public
@@ -140,20 +137,3 @@ def _read_sources(request: HttpRequest) -> dict[str, str] | None:
         return None
     served = dict(served_tickers().filter(symbol__in=symbols).values_list("symbol", "source"))
     return {symbol: served[symbol] for symbol in symbols if symbol in served}
-
-
-def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
-    """Returns a response with the body and an ETag, or a 304 without a body if the client already has the body."""
-    etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/
-    response = HttpResponseNotModified() if is_same else HttpResponse(body, content_type=JSON)
-    response.headers["ETag"] = etag
-    patch_cache_control(response, **{"private" if settings.PRIVATE else "public": True}, no_cache=True)
-    return response
-
-
-def _refuse(message: str, status: int) -> HttpResponse:
-    response = HttpResponse(msgspec.json.encode({"error": message}), status=status, content_type=JSON)
-    patch_cache_control(response, no_store=True)
-    return response

@@ -46,7 +46,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
         seconds = int(span.total_seconds())
-        return CandleSeries(1, _read_ring(SECONDS, symbol, timestamp - seconds + 1, timestamp))
+        return CandleSeries(1, read_ring(SECONDS, symbol, timestamp - seconds + 1, timestamp))
     tape = Tape.objects.of_current_sources().filter(symbol=symbol).first()
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
@@ -88,7 +88,7 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
     first = (newest - minutes + 1) // step * step
     # Redis has the minutes of one day. For a longer time, only the minutes that the database may lack are read there.
     first_in_redis = first if minutes <= MINUTES.slots else newest - REDIS_TAIL_MINUTES
-    recent = _read_ring(MINUTES, symbol, first_in_redis, newest)
+    recent = read_ring(MINUTES, symbol, first_in_redis, newest)
     end = recent[0].start // 60 if recent else newest + 1
     older = _read_stored_minutes(tape, first, end, step) if tape is not None else []
     return CandleSeries(step * 60, join_candles([*older, *recent], step * 60)[-MAX_CANDLES:])
@@ -125,7 +125,7 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
     return CandleSeries(step, join_candles(days, step)[-MAX_CANDLES:])
 
 
-def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
+def read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
     """Reads bars of one length, such as a minute, from Redis.
 
     `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis

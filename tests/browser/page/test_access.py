@@ -1,5 +1,6 @@
 """Accessibility: axe-core finds no violations on the page in any state."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -112,10 +113,33 @@ def test_a_reconnecting_page_has_no_violations(site: Site, live_page: Callable[.
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/settings/", "/transfer/", "/sign-in/", "/sign-up/", "/password/", "/nowhere/"])
+@pytest.mark.parametrize(
+    "path", ["/settings/", "/transfer/", "/sign-in/", "/sign-up/", "/password/", "/nowhere/", "/api/v1/docs"]
+)
 def test_other_pages_have_no_violations(
     open_page: Callable[..., Page], browser_errors: list[str], path: str, theme: str
 ):
     page = open_page(path, color_scheme=theme)
     assert violations_on(page) == []
     browser_errors[:] = [text for text in browser_errors if "404" not in text]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("options", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_page_of_tokens_has_no_violations(open_page: Callable[..., Page], theme: str, options: dict):
+    page = open_page(color_scheme=theme, **options)
+    sign_in(page)
+    page.goto("/settings/tokens/")
+    page.get_by_label("Name").fill("script")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_label("Token", exact=True)).to_have_value(re.compile("sw_.{43}"))
+    assert violations_on(page) == []
+    page.get_by_role("button", name="Revoke script").click()
+    expect(page.get_by_text("The token “script” was revoked.")).to_be_visible()
+    assert violations_on(page) == []
+
+
+def test_the_documentation_of_the_api_fits_on_a_phone(open_page: Callable[..., Page]):
+    page = open_page("/api/v1/docs", **PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert violations_on(page) == []

@@ -15,6 +15,19 @@ def execute(gateway, statement):
     database.close()
 
 
+def make_token(gateway):
+    """Creates an account, whose name is new, with a personal token for everything. Returns the token."""
+    return _run_code(
+        gateway,
+        "import uuid\n"
+        "from django.contrib.auth import get_user_model\n"
+        "from django.utils import timezone\n"
+        "from watchlist.accounts.tokens import SCOPES, create_token\n"
+        "user = get_user_model().objects.create_user(uuid.uuid4().hex)\n"
+        "print(create_token(user, 'test', list(SCOPES), timezone.now()))\n",
+    ).strip()
+
+
 def sign_in(gateway):
     """Creates an account with a list. Returns the headers of a signed-in request, and the id of the list."""
     code = (
@@ -26,13 +39,17 @@ def sign_in(gateway):
         "request = HttpRequest(); request.session = SessionStore(); login(request, user); request.session.save()\n"
         "print(request.session.session_key, Watchlist.objects.create(owner=user, name='Main').pk)\n"
     )
-    output = subprocess.run(
+    key, number = _run_code(gateway, code).split()
+    return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
+
+
+def _run_code(gateway, code):
+    """Runs Python code with the gateway's database. Returns what the code prints."""
+    return subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", code],
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": f"sqlite:///{gateway.database}"},
         capture_output=True,
         text=True,
         check=True,
-    )
-    key, number = output.stdout.split()
-    return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
+    ).stdout

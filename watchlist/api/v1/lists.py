@@ -1,0 +1,132 @@
+"""Operations that read and change the lists of the account to which the token belongs."""
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_etags, quote_etag
+from ninja import Path, Router
+from ninja.errors import HttpError
+
+from feeds.symbols import upper_case
+from watchlist.api.responses import JSON
+from watchlist.api.v1.access import LIST_ACCESS, owner_of
+from watchlist.api.v1.answers import answer_json
+from watchlist.api.v1.list_changes import ListChange, describe_list, describe_lists
+from watchlist.api.v1.queries import SymbolInput
+from watchlist.api.v1.schemas import ChangedList, EntryMove, ListChanges, ListInfo, Lists, NewEntries, NewList
+from watchlist.errors import BadName
+from watchlist.lists.rules import check_name
+
+router = Router(auth=LIST_ACCESS, tags=["lists"])
+
+
+@router.get("/lists", response=Lists, summary="Read all lists", operation_id="readLists")
+def read_lists(request: HttpRequest) -> HttpResponse:
+    """Returns the lists of the account in the person's order."""
+    return answer_json(request, {"lists": describe_lists(owner_of(request))})
+
+
+@router.post("/lists", response={201: ChangedList}, summary="Create a list", operation_id="createList")
+def create_list(request: HttpRequest, values: NewList) -> HttpResponse:
+    """Creates a list at the end. Symbols that cannot be added are in `errors`."""
+    _check_name(values.name)
+    change = ListChange(owner_of(request))
+    change.create(values.name, values.symbols)
+    response = _answer_change(change, 201)
+    response.headers["Location"] = f"{request.path}/{change.key}"
+    return response
+
+
+@router.get("/lists/{int:list_id}", response=ListInfo, summary="Read a list", operation_id="readList")
+def read_list(request: HttpRequest, list_id: int) -> HttpResponse:
+    """Returns one list. Its ETag is the version."""
+    found = describe_list(owner_of(request), list_id)
+    return answer_json(request, found, version=str(found["version"]))
+
+
+@router.patch(
+    "/lists/{int:list_id}",
+    response=ChangedList,
+    summary="Change a list",
+    operation_id="changeList",
+)
+def change_list(request: HttpRequest, list_id: int, values: ListChanges) -> HttpResponse:
+    """Changes the name, the symbols or the position of a list. Symbols that cannot be added are in `errors`."""
+    if values.name is not None:
+        _check_name(values.name)
+    change = _begin_change(request)
+    change.set_values(list_id, values.name, values.symbols, values.position)
+    return _answer_change(change)
+
+
+@router.delete(
+    "/lists/{int:list_id}",
+    response={204: None},
+    summary="Delete a list",
+    operation_id="deleteList",
+)
+def delete_list(request: HttpRequest, list_id: int) -> HttpResponse:
+    """Deletes a list. The only list of an account cannot be deleted."""
+    _begin_change(request).apply(list_id, lambda lists: lists.delete(list_id))
+    return HttpResponse(status=204)
+
+
+@router.post(
+    "/lists/{int:list_id}/entries",
+    response=ChangedList,
+    summary="Add symbols to a list",
+    operation_id="addEntries",
+)
+def add_entries(request: HttpRequest, list_id: int, values: NewEntries) -> HttpResponse:
+    """Adds symbols to a list. Symbols that cannot be added are in `errors`."""
+    change = _begin_change(request)
+    change.add(list_id, values.symbols, values.position)
+    return _answer_change(change)
+
+
+@router.patch(
+    "/lists/{int:list_id}/entries/{path:symbol}",
+    response=ChangedList,
+    summary="Move a symbol in a list",
+    operation_id="moveEntry",
+)
+def move_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput], values: EntryMove) -> HttpResponse:
+    """Moves a symbol to another position of the list."""
+    name, change = upper_case(symbol), _begin_change(request)
+    change.apply(list_id, lambda lists: lists.replace(lists.find(list_id).move(name, values.position)))
+    return _answer_change(change)
+
+
+@router.delete(
+    "/lists/{int:list_id}/entries/{path:symbol}",
+    response=ChangedList,
+    summary="Remove a symbol from a list",
+    operation_id="removeEntry",
+)
+def remove_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput]) -> HttpResponse:
+    """Removes a symbol from a list."""
+    name, change = upper_case(symbol), _begin_change(request)
+    change.apply(list_id, lambda lists: lists.replace(lists.find(list_id).remove(name)))
+    return _answer_change(change)
+
+
+def _begin_change(request: HttpRequest) -> ListChange:
+    """Returns a change of a list of the request's account, with the versions in the header If-Match."""
+    matches = [each.removeprefix("W/").strip('"') for each in parse_etags(request.headers.get("If-Match", ""))]
+    return ListChange(owner_of(request), None if not matches or "*" in matches else matches)
+
+
+def _answer_change(change: ListChange, status: int = 200) -> HttpResponse:
+    described = describe_list(change.owner, change.key)
+    body = msgspec.json.encode({"list": described, "errors": change.errors})
+    response = HttpResponse(body, status=status, content_type=JSON)
+    response.headers["ETag"] = quote_etag(str(described["version"]))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _check_name(name: str) -> None:
+    """Raises HttpError 422 for a name that no list can have. A name that another list has is a conflict, not wrong."""
+    try:
+        check_name(name, ())
+    except BadName as error:
+        raise HttpError(422, str(error)) from error
