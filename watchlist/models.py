@@ -1,4 +1,7 @@
-"""Database tables of lists and preferences. The rules of changing lists are in `lists.rules`."""
+"""Database tables of lists and preferences. The rules of changing lists are in `lists.rules`.
+
+Django finds the tables of `alert_models` because this module imports them.
+"""
 
 from typing import ClassVar
 
@@ -6,6 +9,9 @@ from django.conf import settings
 from django.db import models
 
 from feeds.models import Ticker
+from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
+
+__all__ = ["Alert", "AlertProgress", "Delivery", "Entry", "Firing", "Preferences", "Watchlist"]
 
 
 class Watchlist(models.Model):
