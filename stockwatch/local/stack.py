@@ -42,9 +42,10 @@ SERVICES = {
     "feeder": Service("runfeed", 5.0),
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
+    "alerts": Service("runalerts", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
-STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
+STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("gateway",))
 """The services, in the order in which a price passes through them.
 
 Services stop in this order, so that updates under way still arrive.
@@ -203,20 +204,24 @@ class Stack:
         """Starts the services, the processor first, and returns the result of `prepare`.
 
         `prepare` applies migrations and adds tickers while the processor starts. If no started service needs the
-        database, `prepare` is not called, and the result is empty. If the plan has a gateway, the recorder does not
-        start here: `wait_for_page` starts the recorder.
+        database, `prepare` is not called, and the result is empty. If the plan has a gateway, the recorder and the
+        alert engine do not start here: `wait_for_page` starts them.
         """
         self._start("processor")
         started_at = clock()
-        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "gateway"} else ""
+        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
             self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
         self._start("feeder")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
         if "gateway" not in self._plan.parts:
-            self._start("recorder")
+            self._start_readers()
         return hint
+
+    def _start_readers(self) -> None:
+        self._start("recorder")
+        self._start("alerts")
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
@@ -225,11 +230,11 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price. Then starts the recorder.
+        """Waits until the page answers and Redis holds a price. Then starts the recorder and the alert engine.
 
         The wait takes at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop
-        was requested during the wait. Raises StackFailure if a part exits. If the recorder started earlier, it would
-        delay the first price. The late start loses no price, because the recorder reads earlier prices from Kafka.
+        was requested during the wait. Raises StackFailure if a part exits. If the two services started earlier, they
+        would delay the first price. The late start loses no price, because both read earlier prices from Kafka.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"
@@ -238,7 +243,7 @@ class Stack:
             if self._has_price() and self._is_page_ready():
                 state = "is ready"
                 break
-        self._start("recorder")
+        self._start_readers()
         return "" if self._supervisor.stopping else state
 
     def run(self) -> None:
