@@ -102,7 +102,7 @@ ALERTS_FIRED_LATE = Counter("stockwatch_alerts_fired_late", "Firings by an updat
 ALERTS_CONFLICTS = Counter("stockwatch_alerts_conflicts", "Alerts evaluated again because they were changed meanwhile.")
 ALERTS_RETRIES = Counter("stockwatch_alerts_retries", "Reads and writes repeated because the database did not answer.")
 ALERTS_ACTIVE = Gauge("stockwatch_alerts_active", "Active alerts in memory.")
-ALERTS_BLIND = Gauge("stockwatch_alerts_blind", "Active alerts that cannot fire now.")
+ALERTS_BLIND = Gauge("stockwatch_alerts_blind", "Active alerts that cannot fire now: blind alerts.")
 ALERTS_LAG = Gauge("stockwatch_alerts_lag_seconds", "How long the newest evaluated update has waited in Kafka.")
 ALERTS_DELAY = Histogram(
     "stockwatch_alerts_delay_seconds",

@@ -8,7 +8,7 @@ Repeated updates change nothing, see `watchlist.alerts.evaluator`.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -23,6 +23,7 @@ from feeds.source_names import SIMULATED
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
 from watchlist.alerts.alert_states import Calendar
+from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
 from watchlist.alerts.engine_storage import AlertsUnavailable, read_reference
 from watchlist.alerts.evaluator import Evaluator
 
@@ -37,9 +38,6 @@ REPLAY_SECONDS = 10.0
 EXPIRY_DELAY_SECONDS = 10.0
 """How long after its expiry an alert counts as expired, so that a delayed update can still fire it."""
 
-BEHIND_SECONDS = 5.0
-"""If the newest evaluated update has waited longer than this in Kafka, the engine is behind."""
-
 REVOKED_WRITE_SECONDS = 4.0
 """The time limit for a write before revoked partitions go to another engine."""
 
@@ -52,18 +50,21 @@ SECOND_US = 1_000_000
 class AlertEngine:
     """Reads updates from Kafka and writes the firings of alerts.
 
-    `clock` returns seconds since any fixed moment, `now` returns unix seconds.
+    `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
+    returns seconds since any fixed moment, `now` returns unix seconds.
     """
 
     def __init__(
         self,
         source: UpdateConsumer,
         calendar: Calendar,
+        publish: Callable[[EngineState, Mapping[str, int]], None] = lambda _state, _counts: None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
+        self._publish = publish
         self._rng = rng or Random()  # noqa: S311
         self._clock = clock
         self._now = now
@@ -126,7 +127,8 @@ class AlertEngine:
         self._pause_unless(self._breaker(lambda: self._work(everything=is_due)))
         if is_due:
             self._sync_at = self._clock() + SYNC_SECONDS
-            self._publish()
+            stalled = self._paused or self._source.outage.ongoing
+            self._publish(EngineState(self._now(), self._lag, stalled), self._evaluator.count_by_source())
 
     def _work(self, *, everything: bool) -> None:
         """Evaluates the records that were read, and writes firings. Raises AlertsUnavailable."""
@@ -201,13 +203,6 @@ class AlertEngine:
         if writes_succeed == self._paused:
             self._paused = not writes_succeed
             (self._source.pause if self._paused else self._source.resume)()
-
-    def _publish(self) -> None:
-        """Sets the gauges."""
-        is_blind = self._lag >= BEHIND_SECONDS or self._paused or self._source.outage.ongoing
-        metrics.ALERTS_ACTIVE.set(len(self._evaluator))
-        metrics.ALERTS_LAG.set(self._lag)
-        metrics.ALERTS_BLIND.set(len(self._evaluator) if is_blind else 0)
 
     def _write_within(self, seconds: float) -> bool:
         """Tries to write all changes for at most `seconds` seconds. Returns whether a write succeeded."""

@@ -5,7 +5,7 @@ write a firing of the state before the change.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +17,12 @@ from feeds.models import Ticker
 from feeds.wire import Update
 from watchlist.alert_kinds import Channel, Kind, Side, State
 from watchlist.alert_models import Alert, Firing
+from watchlist.alerts.blindness import find_reasons
 from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options, level_of, starting_side
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 from watchlist.lists.search import find_ticker, is_served
 from watchlist.prices.change import reference_price
-from watchlist.prices.quotes import read_quotes
+from watchlist.prices.quotes import read_quotes, redis_client
 from watchlist.prices.recent_days import read_days
 
 MAX_TYPED_SYMBOL = 100
@@ -46,6 +47,7 @@ class ListedAlert:
     `level` is the price at which the alert fires. `distance_percent` is how far the price must move to the level, in
     percent of the price. `price`, `level` and `distance_percent` are None if they are unknown. `is_expired` says that
     the alert has expired, even if the engine has not noted this yet. `last_firing` is None if the alert never fired.
+    `blind` is a sentence that says why an active alert cannot fire now; empty if it can fire, or is not active.
     """
 
     alert: Alert
@@ -54,6 +56,7 @@ class ListedAlert:
     distance_percent: float | None
     is_expired: bool
     last_firing: Firing | None
+    blind: str = ""
 
 
 class AccountAlerts:
@@ -163,10 +166,11 @@ class AccountAlerts:
         symbols = sorted({alert.ticker.symbol for alert in alerts})
         quotes, references = read_quotes(symbols).updates, _read_references([alert.ticker for alert in alerts], now)
         firings = self._last_firings(alerts)
-        return [
+        listed = [
             _describe(alert, quotes.get(alert.ticker.symbol), references[alert.ticker.symbol], firings, now)
             for alert in alerts
         ]
+        return _add_blindness(listed, now)
 
     def _last_firings(self, alerts: Sequence[Alert]) -> Mapping[int, Firing]:
         newest = Firing.objects.filter(alert__in=alerts).order_by().values("alert").annotate(newest=Max("pk"))
@@ -222,3 +226,15 @@ def _describe(
     distance = None if level is None or price is None else (level / price - 1) * 100
     is_expired = alert.expires_at is not None and alert.expires_at <= now
     return ListedAlert(alert, price, level, distance, is_expired, firings.get(alert.pk))
+
+
+def _add_blindness(listed: Sequence[ListedAlert], now: datetime) -> Sequence[ListedAlert]:
+    active = [each.alert for each in listed if each.alert.state == State.ACTIVE and not each.is_expired]
+    if not active:
+        return listed
+    sources = {alert.ticker.symbol: alert.ticker.source for alert in active}
+    reasons = find_reasons(redis_client(), sources, now.timestamp())
+    return [
+        replace(each, blind=reasons.get(each.alert.ticker.symbol, "")) if each.alert in active else each
+        for each in listed
+    ]

@@ -11,7 +11,9 @@ from feeds.history.market_days import make_source_days
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.stop_signals import stop_event
+from feeds.store.connection import connect
 from stockwatch.alerting.engine import AlertEngine
+from stockwatch.alerting.state_publisher import StatePublisher
 
 
 class Command(BaseCommand):
@@ -25,9 +27,12 @@ class Command(BaseCommand):
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.ALERTS_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
         calendar = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+        publisher = StatePublisher(connect(settings.REDIS))
         try:
-            complete = AlertEngine(source, calendar).run(stop)
+            complete = AlertEngine(source, calendar, publisher.publish).run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
+        finally:
+            publisher.close()
         raise SystemExit(0 if complete else 1)

@@ -33,7 +33,7 @@ class EngineFactory:
 
     def make_engine(self) -> AlertEngine:
         self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
-        self.engine = AlertEngine(self.source, UTC_EVERYWHERE, Random(1), now=lambda: self.now_us / 1e6)
+        self.engine = AlertEngine(self.source, UTC_EVERYWHERE, rng=Random(1), now=lambda: self.now_us / 1e6)
         return self.engine
 
     def run_until(self, condition: Callable[[], object]) -> bool:

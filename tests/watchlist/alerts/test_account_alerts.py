@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 from django.contrib.auth.models import User
 from django.db.models import ProtectedError
 
@@ -10,6 +11,7 @@ from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, Firing
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions
+from watchlist.alerts.engine_state import EngineState, EngineStates
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -167,6 +169,17 @@ def test_the_list_shows_the_distance_to_each_level(alerts: AccountAlerts, put_pr
     assert [each.distance_percent for each in listed[1:]] == pytest.approx([-5.0, 10.0])
     assert [each.last_firing for each in listed] == [None, None, second]
     assert [each.is_expired for each in listed] == [False, False, True]
+
+
+def test_the_list_says_which_active_alerts_are_blind(alerts: AccountAlerts, store: redis.Redis):
+    active, paused = (alerts.create("AAPL", UP, NOW).alert for _ in range(2))
+    alerts.pause(paused.pk, NOW)
+    assert {each.alert.pk: each.blind for each in alerts.list(NOW)} == {
+        active.pk: "The alert engine is not running.",
+        paused.pk: "",
+    }
+    EngineStates(store).write("a", EngineState(NOW.timestamp(), 0.0))
+    assert [each.blind for each in alerts.list(NOW)] == ["", ""]
 
 
 def test_firings_are_listed_in_parts(alerts: AccountAlerts):
