@@ -76,9 +76,11 @@ class MemoryDatabase:
         return [(each.alert_id, each.timestamp, each.seq_id) for each in self.firings]
 
 
-def run(records: Iterable[AlertRecord], updates: Iterable[Update]) -> MemoryDatabase:
+def run(
+    records: Iterable[AlertRecord], updates: Iterable[Update], references: Mapping[tuple[str, int], float] = NONE
+) -> MemoryDatabase:
     """Evaluates the updates for the alerts. Returns the database afterwards."""
-    database = MemoryDatabase(records)
+    database = MemoryDatabase(records, references)
     evaluator = database.restart()
     for update in updates:
         evaluator.apply(update, SIMULATED)
@@ -108,6 +110,40 @@ def expected_firings(record: AlertRecord, updates: Sequence[Update]) -> list[Fir
             side = armed_side(record, update.price)
             since = newest if side else since
     return fired
+
+
+def expected_percent_firings(
+    record: AlertRecord, updates: Sequence[Update], references: Mapping[int, float]
+) -> list[Fired]:
+    """Computes the firings of a percentage in the plainest way.
+
+    `updates` are newer from one to the next. `references` is a dict from day to the reference price that is looked up
+    if the day before has no update. Days are counted from 1970.
+    """
+    fired, side, silent_until, before = [], record.side, record.silent_until, None
+    for update in updates:
+        day = update.timestamp // DAY_US
+        if before is None or before.timestamp // DAY_US != day:
+            follows = before is not None and before.timestamp // DAY_US == day - 1
+            reference = before.price if follows else references[day]
+            level, moves = round(reference * (1 + record.value / 100), 9), before is not None
+        is_reached = bool(side) and side * (update.price - level) <= 0
+        if is_reached and not moves and update.timestamp >= silent_until:
+            fired.append((record.id, *update.order))
+            silent_until = next_time(record, update)
+            if record.repeat is Repeat.ONCE:
+                return fired
+        if is_reached or not side:
+            side = armed_at(level, record.value, update.price)
+        before, moves = update, False
+    return fired
+
+
+def armed_at(level: float, percent: float, price: float) -> Side:
+    """Returns the side on which a price arms a percentage with this level."""
+    if percent > 0:
+        return Side.BELOW if price < level else Side.NONE
+    return Side.ABOVE if price > level else Side.NONE
 
 
 def armed_side(record: AlertRecord, price: float) -> Side:
