@@ -13,7 +13,7 @@ from typing import Protocol
 from feeds.wire import Update
 from watchlist.alert_kinds import Repeat, Side, State
 from watchlist.alerts.records import AlertChange, FiringEvent, Order
-from watchlist.alerts.slot_table import FALL, PERCENT, RISE, SlotTable
+from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, NONE, PERCENT, RISE, SlotTable
 from watchlist.alerts.watch import Days, Watch
 
 SECOND_US = 1_000_000
@@ -55,7 +55,7 @@ class AlertStates:
                 return State.ACTIVE
             if not is_silent:
                 self._fire(watch, slot, level, update, received_ms, late=late)
-            self._set_side(slot, Side.NONE, newest)
+            self._set_side(slot, NONE, newest)
             if not is_silent and table.repeat(slot) is Repeat.ONCE:
                 return State.FIRED
         if not late:
@@ -68,18 +68,18 @@ class AlertStates:
         An alert whose level the price has reached already is disarmed. Any other alert is armed.
         """
         if is_reached(self.table.sides[slot], level, price):
-            self._set_side(slot, Side.NONE, order)
+            self._set_side(slot, NONE, order)
         self._rearm(slot, level, price, order)
 
     def _rearm(self, slot: int, level: float, price: float, order: Order) -> None:
         """Arms an alert that is not armed, if the price is on a side from which the alert can fire."""
         condition = self.table.conditions[slot]
-        if self.table.sides[slot] != Side.NONE:
+        if self.table.sides[slot] != NONE:
             return
         if price < level and condition & RISE:
-            self._set_side(slot, Side.BELOW, order)
+            self._set_side(slot, BELOW, order)
         elif price > level and condition & FALL:
-            self._set_side(slot, Side.ABOVE, order)
+            self._set_side(slot, ABOVE, order)
 
     def _set_side(self, slot: int, side: Side, order: Order) -> None:
         self.table.set_side(slot, side, order)
@@ -129,4 +129,4 @@ class AlertStates:
 
 def is_reached(side: int, level: float, price: float) -> bool:
     """Returns whether a price is at or beyond a level, seen from the side on which the alert is armed."""
-    return (side == Side.BELOW and price >= level) or (side == Side.ABOVE and price <= level)
+    return (side == BELOW and price >= level) or (side == ABOVE and price <= level)

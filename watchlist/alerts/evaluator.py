@@ -8,12 +8,12 @@ ignores updates that are not newer than its arming.
 from collections.abc import Callable, Iterable
 
 from feeds.wire import Update
-from watchlist.alert_kinds import Kind, State
+from watchlist.alert_kinds import State
 from watchlist.alerts.alert_states import AlertStates, Calendar
 from watchlist.alerts.id_slots import NOT_FOUND
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Order, Progress
-from watchlist.alerts.slot_table import PERCENT
+from watchlist.alerts.slot_table import DAY_PERCENT, PERCENT
 from watchlist.alerts.watch import Watch
 
 FindReference = Callable[[str, str, int], float | None]
@@ -105,7 +105,7 @@ class Evaluator:
         Raises ValueError if alerts of this kind cannot be evaluated.
         """
         watch = self._watch(record.symbol)
-        if record.kind is Kind.DAY_PERCENT and watch.timestamp and watch.reference is None:
+        if record.kind is DAY_PERCENT and watch.timestamp and watch.reference is None:
             self._look_up_reference(watch)
         self.remove(record.id)
         slot = self._table.add(record, watch.number)

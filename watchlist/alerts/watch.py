@@ -8,11 +8,10 @@ from math import inf, nextafter
 from typing import Protocol
 
 from feeds.wire import Update
-from watchlist.alert_kinds import Side
 from watchlist.alerts.conditions import percent_level
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import Order, Progress
-from watchlist.alerts.slot_table import FALL, PERCENT, RISE, SlotTable
+from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, PERCENT, RISE, SlotTable
 
 RECENT_US = 10_000_000
 """How long updates are kept, in microseconds. A new alert is evaluated for the kept updates that are newer than it."""
@@ -121,9 +120,9 @@ class Watch:
         if level is None:
             return
         side, condition = table.sides[slot], table.conditions[slot]
-        if side == Side.BELOW:
+        if side == BELOW:
             yield self.rising, level
-        elif side == Side.ABOVE:
+        elif side == ABOVE:
             yield self.falling, level
         else:  # armed again by a price that is not equal to the level
             if condition & RISE:
