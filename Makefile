@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -97,6 +97,9 @@ bench-page: dev ## measure the page in a browser: 200 rows, frames, memory, traf
 
 bench-charts: dev ## measure chart queries over 21.6 million minute bars; on PostgreSQL too if it is installed
 	@exec $(PY) -m tests.bench.charts
+
+bench-alerts: dev ## measure the alert engine with a million alerts on 500 symbols
+	@exec $(PY) -m tests.bench.alerts
 
 bench-replay: dev ## records a day of 500 symbols three times and compares the rows
 	@exec $(PY) -m tests.bench.replay

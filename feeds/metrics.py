@@ -1,4 +1,4 @@
-"""Defines and serves the Prometheus metrics of generator, feeder, processor and recorder.
+"""Defines and serves the Prometheus metrics of generator, feeder, processor, recorder and alert engine.
 
 Code changes a metric once per batch of updates, never once per update.
 """
@@ -94,6 +94,21 @@ AUDIT_INEXACT = Gauge(
     ["source"],
 )
 OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
+
+ALERTS_READ = Counter("stockwatch_alerts_read", "Records read from Kafka by the alert engine.")
+ALERTS_SKIPPED = Counter("stockwatch_alerts_skipped", "Records that are not valid updates.", ["reason"])
+ALERTS_FIRED = Counter("stockwatch_alerts_fired", "Firings written to the database.")
+ALERTS_FIRED_LATE = Counter("stockwatch_alerts_fired_late", "Firings by an update older than the newest one.")
+ALERTS_CONFLICTS = Counter("stockwatch_alerts_conflicts", "Alerts evaluated again because they were changed meanwhile.")
+ALERTS_RETRIES = Counter("stockwatch_alerts_retries", "Reads and writes repeated because the database did not answer.")
+ALERTS_ACTIVE = Gauge("stockwatch_alerts_active", "Active alerts in memory.")
+ALERTS_BLIND = Gauge("stockwatch_alerts_blind", "Active alerts that cannot fire now: blind alerts.")
+ALERTS_LAG = Gauge("stockwatch_alerts_lag_seconds", "How long the newest evaluated update has waited in Kafka.")
+ALERTS_DELAY = Histogram(
+    "stockwatch_alerts_delay_seconds",
+    "From the producer's timestamp of the record until its firing is in the database.",
+    buckets=LATENCY_BUCKETS,
+)
 
 
 def serve_metrics(port: int, variable: str) -> None:

@@ -129,6 +129,12 @@ if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
         "RECORDER_GROUP_ID", RECORDER_GROUP_ID, "another group than KAFKA_GROUP_ID, so that both read every record"
     )
 
+# --- Alert engine ---------------------------------------------------------------------------------------------------
+ALERTS_GROUP_ID = env.matching_text("ALERTS_GROUP_ID", "stock-alerts-group", _GROUP, _GROUP_DESCRIPTION)
+ALERTS_METRICS_PORT = env.integer("ALERTS_METRICS_PORT", 0, maximum=65535)
+if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
+    raise BadVariable("ALERTS_GROUP_ID", ALERTS_GROUP_ID, "another group than processor and recorder have")
+
 # --- Market -----------------------------------------------------------------------------------------------------
 MARKET_DAY_START = env.time_of_day("MARKET_DAY_START", "00:00")
 MARKET_TIME_ZONE = env.time_zone("MARKET_TIME_ZONE", "UTC")

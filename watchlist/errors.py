@@ -16,6 +16,10 @@
     │   ├── BadNote        the note about a symbol is not allowed
     │   └── TooManyNotes   the notes of a visitor are too long to be kept without an account
     ├── TooManyTokens      the account has the maximum number of personal tokens
+    ├── AlertRefused       a rule forbids this change of an alert; the text is shown to the person
+    │   ├── BadAlert       an option of the alert is not allowed, or its state does not allow the change
+    │   ├── NoSuchAlert    the account has no such alert
+    │   └── TooManyAlerts  the account has the maximum number of alerts
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
 Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
@@ -92,6 +96,25 @@ class TooManyTokens(WatchlistError):
 
     The text of the error is a sentence to show to the person.
     """
+
+
+class AlertRefused(WatchlistError):
+    """A rule forbids this change of an alert. A retry does not help.
+
+    The text of the error is a sentence to show to the person.
+    """
+
+
+class BadAlert(AlertRefused):
+    """An option of an alert is not allowed, or the state of the alert does not allow the change."""
+
+
+class NoSuchAlert(AlertRefused):
+    """A person or a program named an alert that does not exist, or that belongs to another account."""
+
+
+class TooManyAlerts(AlertRefused):
+    """A person who has the maximum number of alerts tried to create an alert."""
 
 
 class UnreadableFile(WatchlistError):

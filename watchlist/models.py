@@ -1,4 +1,7 @@
-"""Database tables of lists, preferences and personal tokens. The rules of changing lists are in `lists.rules`."""
+"""Database tables of lists, preferences and personal tokens. The rules of changing lists are in `lists.rules`.
+
+Django finds the tables of `alert_models` because this module imports them.
+"""
 
 from typing import ClassVar
 
@@ -7,6 +10,19 @@ from django.db import models
 from django.utils import timezone
 
 from feeds.models import Ticker
+from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
+
+__all__ = [
+    "Alert",
+    "AlertProgress",
+    "ApiToken",
+    "Delivery",
+    "Entry",
+    "Firing",
+    "Preferences",
+    "ShareLink",
+    "Watchlist",
+]
 
 
 class Watchlist(models.Model):

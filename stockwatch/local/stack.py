@@ -41,9 +41,10 @@ SERVICES = {
     "feeder": Service("runfeed", 5.0),
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
+    "alerts": Service("runalerts", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
-STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
+STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("gateway",))
 """The services in the order in which they stop. A price passes through the services in the same order."""
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services in STOP_ORDER get SIGTERM."""
@@ -183,19 +184,23 @@ class Stack:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
         `prepare` makes the database ready. If no service needs the database, `prepare` is not called, and the result is
-        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder later.
+        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder and the alert engine later.
         """
         self._start("processor")
         started_at = clock()
-        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "gateway"} else ""
+        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
             self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
         self._start("feeder")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
         if "gateway" not in self._plan.parts:
-            self._start("recorder")
+            self._start_readers()
         return hint
+
+    def _start_readers(self) -> None:
+        self._start("recorder")
+        self._start("alerts")
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
@@ -204,7 +209,7 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price. Then starts the recorder.
+        """Waits until the page answers and Redis holds a price. Then starts the recorder and the alert engine.
 
         Returns `is ready`, or `shows no price yet` after READY_TIMEOUT_SECONDS, or an empty text if a stop was
         requested. Raises StackFailure if a part exits.
@@ -216,7 +221,7 @@ class Stack:
             if self._has_price() and self._is_page_ready():
                 state = "is ready"
                 break
-        self._start("recorder")
+        self._start_readers()
         return "" if self._supervisor.stopping else state
 
     def run(self) -> None:

@@ -19,6 +19,7 @@ METRICS = {
     "runkafkagen": ("GENERATOR_METRICS_PORT", "stockwatch_generator_delivered_total"),
     "runprocessor": ("PROCESSOR_METRICS_PORT", "stockwatch_processor_read_total"),
     "runrecorder": ("RECORDER_METRICS_PORT", "stockwatch_recorder_recorded_total"),
+    "runalerts": ("ALERTS_METRICS_PORT", "stockwatch_alerts_read_total"),
 }
 
 Row = dict[str, Any]
@@ -38,14 +39,15 @@ class MeasuredCommand:
             cwd=variables["FOLDER"],
         )
 
-    def metric(self, name: str) -> float:
-        """Returns the value of a counter; 0 if the port does not listen yet."""
+    def metric(self, name: str, **labels: str) -> float:
+        """Returns the value of a metric with these labels; 0 if the port does not listen yet."""
         try:
             with self._open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
                 families = list(text_string_to_metric_families(answer.read().decode()))
         except OSError:
             return 0.0
-        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def sample(self) -> float:
         """Adds a sample of time, updates, CPU seconds and MB. Returns the number of updates."""

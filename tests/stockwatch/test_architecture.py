@@ -23,6 +23,7 @@ PURE_LIBRARIES = frozenset(
     {
         *(
             "abc",
+            "array",
             "base64",
             "bisect",
             "collections",

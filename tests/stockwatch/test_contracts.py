@@ -24,6 +24,7 @@ BROKEN_IMPORTS = [
     ("stockwatch is above watchlist, watchlist is above feeds", "watchlist.page.probe", "stockwatch.settings"),
     ("Layers of watchlist", "watchlist.page.probe", "watchlist.gateway.protocol"),
     ("Layers of watchlist", "watchlist.lists.probe", "watchlist.page.rows"),
+    ("Layers of watchlist", "watchlist.lists.probe", "watchlist.alerts.evaluator"),
     ("Layers of watchlist", "watchlist.prices.probe", "watchlist.lists.rules"),
     ("Layers of watchlist", "watchlist.formatting.probe", "watchlist.prices.change"),
     ("Layers of watchlist", "watchlist.api.probe", "watchlist.page.rows"),

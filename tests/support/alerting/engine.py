@@ -1,0 +1,45 @@
+"""Runs alert engines in tests."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from uuid import uuid4
+
+from confluent_kafka import Message
+
+from feeds.kafka.consumer import UpdateConsumer
+from stockwatch.alerting.engine import AlertEngine
+from tests.support.bars import UTC_EVERYWHERE
+from tests.support.recorder import StopWhen
+
+
+class CountingConsumer(UpdateConsumer):
+    """A consumer that counts the records that were read."""
+
+    records_read = 0
+
+    def read(self, timeout: float = 0.05) -> list[Message]:
+        records = super().read(timeout)
+        self.records_read += len(records)
+        return records
+
+
+class EngineFactory:
+    """Makes alert engines of one topic and group. Their clock shows `now_us`, in unix microseconds."""
+
+    def __init__(self, kafka: str, topic: str, now_us: int) -> None:
+        self.kafka, self.topic, self.now_us = kafka, topic, now_us
+        self.group = f"group-{uuid4().hex}"
+
+    def make_engine(self) -> AlertEngine:
+        self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
+        self.engine = AlertEngine(self.source, UTC_EVERYWHERE, rng=Random(1), now=lambda: self.now_us / 1e6)
+        return self.engine
+
+    def run_until(self, condition: Callable[[], object]) -> bool:
+        """Runs an engine until the condition is true, then shuts the engine down."""
+        return self.make_engine().run(StopWhen(condition))
+
+    def run_until_read(self, count: int) -> bool:
+        """Runs an engine until it has read `count` records, then shuts the engine down."""
+        return self.run_until(lambda: self.source.records_read >= count)

@@ -1,0 +1,240 @@
+"""Creates, pauses, resumes, deletes and lists the alerts of one account.
+
+The alert engine reads these changes within a second. Each change increases `Alert.version`, so that the engine does not
+write a firing of the state before the change.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F, Max, QuerySet
+
+from feeds.models import Ticker
+from feeds.wire import Update
+from watchlist.alert_kinds import Channel, Kind, Side, State
+from watchlist.alert_models import Alert, Firing
+from watchlist.alerts.blindness import find_reasons
+from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options, level_of, starting_side
+from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
+from watchlist.lists.search import find_ticker, is_served
+from watchlist.prices.change import reference_price
+from watchlist.prices.quotes import read_quotes, redis_client
+from watchlist.prices.recent_days import read_days
+
+MAX_TYPED_SYMBOL = 100
+GONE = "This alert no longer exists. It was deleted in another tab or on another device."
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """A created alert. `is_true` says that the condition is true already, so the alert does not fire now.
+
+    Such an alert is armed when the price has come back.
+    """
+
+    alert: Alert
+    is_true: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAlert:
+    """An alert with what a page shows beside it.
+
+    `level` is the price at which the alert fires. `distance_percent` is how far the price must move to the level, in
+    percent of the price. `price`, `level` and `distance_percent` are None if they are unknown. `is_expired` says that
+    the alert has expired, even if the engine has not noted this yet. `last_firing` is None if the alert never fired.
+    `blind` is a sentence that says why an active alert cannot fire now; empty if it can fire, or is not active.
+    """
+
+    alert: Alert
+    price: float | None
+    level: float | None
+    distance_percent: float | None
+    is_expired: bool
+    last_firing: Firing | None
+    blind: str = ""
+
+
+class AccountAlerts:
+    """The alerts of an account. A call for an alert of another account raises NoSuchAlert."""
+
+    def __init__(self, user: User) -> None:
+        self._user = user
+
+    @transaction.atomic
+    def create(self, symbol: str, options: AlertOptions, now: datetime) -> NewAlert:
+        """Creates an alert for the ticker with this symbol.
+
+        The alert is armed at the quote of the ticker. Raises BadAlert or TooManyAlerts.
+        """
+        options = check_options(options, now)
+        ticker = find_served_ticker(symbol)
+        self._require_room()
+        arming, is_true = _arm(ticker, options.kind, options.value, now)
+        is_percent = options.kind is Kind.DAY_PERCENT
+        alert = Alert(
+            owner=self._user,
+            ticker=ticker,
+            kind=options.kind.value,
+            level=None if is_percent else options.value,
+            percent=options.value if is_percent else None,
+            repeat=options.repeat.value,
+            cooldown_seconds=options.cooldown_seconds,
+            expires_at=options.expires_at,
+            note=options.note,
+            created_at=now,
+            changed_at=now,
+            **{f"by_{channel}": channel in options.channels for channel in Channel},
+            **arming,
+        )
+        alert.save(force_insert=True)
+        return NewAlert(alert, is_true)
+
+    def _require_room(self) -> None:
+        """Raises TooManyAlerts if the account has MAX_ALERTS alerts. Locks the account until the transaction ends."""
+        User.objects.select_for_update().filter(pk=self._user.pk).first()
+        if self._alerts().count() >= MAX_ALERTS:
+            raise TooManyAlerts(f"You have {MAX_ALERTS} alerts, which is the maximum. Delete one first.")
+
+    def _alerts(self) -> QuerySet[Alert]:
+        return Alert.objects.filter(owner=self._user).exclude(state=State.DELETED.value)
+
+    @transaction.atomic
+    def pause(self, alert_pk: int, now: datetime) -> None:
+        """Pauses an active alert. Raises NoSuchAlert, or BadAlert if the alert is not active."""
+        alert = self._lock(self._alerts(), alert_pk)
+        if alert.state != State.ACTIVE:
+            raise BadAlert(f"Only an active alert can be paused. This one is {alert.state}.")
+        _change(alert, now, state=State.PAUSED.value)
+
+    @transaction.atomic
+    def resume(self, alert_pk: int, now: datetime) -> bool:
+        """Makes a paused, fired or failed alert active again. The alert is armed anew at the quote.
+
+        Returns whether the condition is true already. Raises NoSuchAlert, or BadAlert if the alert is active or has
+        expired.
+        """
+        alert = self._lock(self._alerts(), alert_pk)
+        if alert.state == State.ACTIVE:
+            raise BadAlert("This alert is active already.")
+        if alert.expires_at is not None and alert.expires_at <= now:
+            raise BadAlert("This alert has expired. Create a new one.")
+        return self._activate(alert, now)
+
+    def _activate(self, alert: Alert, now: datetime) -> bool:
+        value = alert.percent if alert.level is None else alert.level
+        arming, is_true = _arm(alert.ticker, Kind(alert.kind), value or 0.0, now, alert.arming)
+        _change(alert, now, state=State.ACTIVE.value, state_reason="", silent_until=0, **arming)
+        return is_true
+
+    @transaction.atomic
+    def change_note(self, alert_pk: int, note: str, now: datetime) -> None:
+        """Replaces the note of an alert. Raises NoSuchAlert or BadAlert."""
+        _change(self._lock(self._alerts(), alert_pk), now, note=check_note(note))
+
+    @transaction.atomic
+    def delete(self, alert_pk: int, now: datetime) -> None:
+        """Deletes an alert. `restore` undoes this. The firings stay. Raises NoSuchAlert."""
+        _change(self._lock(self._alerts(), alert_pk), now, state=State.DELETED.value)
+
+    @transaction.atomic
+    def restore(self, alert_pk: int, now: datetime) -> None:
+        """Undoes `delete`. The alert is active again and armed anew, or paused if it has expired meanwhile.
+
+        Raises NoSuchAlert or TooManyAlerts.
+        """
+        self._require_room()
+        alert = self._lock(Alert.objects.filter(owner=self._user, state=State.DELETED.value), alert_pk)
+        if alert.expires_at is not None and alert.expires_at <= now:
+            _change(alert, now, state=State.EXPIRED.value)
+        else:
+            self._activate(alert, now)
+
+    def _lock(self, alerts: QuerySet[Alert], alert_pk: int) -> Alert:
+        alert = alerts.select_related("ticker").select_for_update(of=("self",)).filter(pk=alert_pk).first()
+        if alert is None:
+            raise NoSuchAlert(GONE)
+        return alert
+
+    def list(self, now: datetime) -> Sequence[ListedAlert]:
+        """Returns all alerts of the account with prices, levels and last firings. The newest alert comes first."""
+        alerts = list(self._alerts().select_related("ticker").order_by("-id"))
+        symbols = sorted({alert.ticker.symbol for alert in alerts})
+        quotes, references = read_quotes(symbols).updates, _read_references([alert.ticker for alert in alerts], now)
+        firings = self._last_firings(alerts)
+        listed = [
+            _describe(alert, quotes.get(alert.ticker.symbol), references[alert.ticker.symbol], firings, now)
+            for alert in alerts
+        ]
+        return _add_blindness(listed, now)
+
+    def _last_firings(self, alerts: Sequence[Alert]) -> Mapping[int, Firing]:
+        newest = Firing.objects.filter(alert__in=alerts).order_by().values("alert").annotate(newest=Max("pk"))
+        return {firing.alert_id: firing for firing in Firing.objects.filter(pk__in=newest.values("newest"))}
+
+    def firings(self, limit: int, before: int | None = None) -> Sequence[Firing]:
+        """Returns the newest firings of the account, also of deleted alerts.
+
+        `before` is the id of a firing. If it is given, only older firings are returned.
+        """
+        firings = Firing.objects.filter(alert__owner=self._user).select_related("alert__ticker")
+        return list((firings if before is None else firings.filter(pk__lt=before)).order_by("-id")[:limit])
+
+
+def find_served_ticker(symbol: str) -> Ticker:
+    """Returns the ticker with this symbol. Raises BadAlert if the site does not offer the symbol."""
+    ticker = find_ticker(symbol[:MAX_TYPED_SYMBOL])
+    if ticker is None or not is_served(ticker):
+        raise BadAlert("This site has no prices for the symbol of the alert.")
+    return ticker
+
+
+def _arm(ticker: Ticker, kind: Kind, value: float, now: datetime, arming: int = 0) -> tuple[dict[str, Any], bool]:
+    """Returns the fields of an alert that is armed at the quote of its ticker, and whether its condition is true.
+
+    `arming` is the last arming number of the alert. Without a quote, the first update arms the alert.
+    """
+    quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
+    if quote is None:
+        return {"side": Side.NONE.value, "since_timestamp": int(now.timestamp() * 1_000_000), "since_seq_id": 0}, False
+    reference = _read_references([ticker], now)[ticker.symbol]
+    side = starting_side(kind, value, quote.price, reference)
+    order = {"since_timestamp": quote.timestamp, "since_seq_id": quote.seq_id}
+    return {"side": side.value, "arming": arming + bool(side), **order}, side is Side.NONE
+
+
+def _read_references(tickers: Sequence[Ticker], now: datetime) -> dict[str, float]:
+    days = read_days(sorted({ticker.symbol for ticker in tickers}), now)
+    closes = {symbol: day.previous_close for symbol, day in days.items()}
+    return {ticker.symbol: reference_price(ticker.base_price, closes.get(ticker.symbol)) for ticker in tickers}
+
+
+def _change(alert: Alert, now: datetime, **fields: Any) -> None:
+    Alert.objects.filter(pk=alert.pk).update(**fields, version=F("version") + 1, changed_at=now)
+
+
+def _describe(
+    alert: Alert, quote: Update | None, reference: float, firings: Mapping[int, Firing], now: datetime
+) -> ListedAlert:
+    value = alert.percent if alert.level is None else alert.level
+    level = None if value is None else level_of(Kind(alert.kind), value, reference)
+    price = None if quote is None else quote.price
+    distance = None if level is None or price is None else (level / price - 1) * 100
+    is_expired = alert.expires_at is not None and alert.expires_at <= now
+    return ListedAlert(alert, price, level, distance, is_expired, firings.get(alert.pk))
+
+
+def _add_blindness(listed: Sequence[ListedAlert], now: datetime) -> Sequence[ListedAlert]:
+    active = [each.alert for each in listed if each.alert.state == State.ACTIVE and not each.is_expired]
+    if not active:
+        return listed
+    sources = {alert.ticker.symbol: alert.ticker.source for alert in active}
+    reasons = find_reasons(redis_client(), sources, now.timestamp())
+    return [
+        replace(each, blind=reasons.get(each.alert.ticker.symbol, "")) if each.alert in active else each
+        for each in listed
+    ]

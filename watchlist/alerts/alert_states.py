@@ -1,0 +1,132 @@
+"""Changes the states of alerts by updates, and collects firings and changed states. Pure.
+
+An alert that is armed below its level fires at the first update at or above the level, and is then not armed. The first
+update strictly below the level arms the alert again. The other side is alike. The previous price plays no part, so
+neither a gap nor a restart hides a firing.
+
+An update is late if a newer update of its symbol has arrived before. A late update that is newer than the arming fires
+an alert, but arms no alert. The caller ignores updates that are not newer than the arming.
+"""
+
+from typing import Protocol
+
+from feeds.wire import Update
+from watchlist.alert_kinds import Repeat, Side, State
+from watchlist.alerts.records import AlertChange, FiringEvent, Order
+from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, NONE, PERCENT, RISE, SlotTable
+from watchlist.alerts.watch import Days, Watch
+
+SECOND_US = 1_000_000
+
+
+class Calendar(Protocol):
+    """The market days of all sources. An example is `feeds.history.market_days.SourceDays`."""
+
+    def of(self, source: str) -> Days: ...
+
+
+class AlertStates:
+    """The states of all alerts, by slot, and what happened since the last `take`.
+
+    `firings` holds the firings since then, in the order in which they happened.
+    """
+
+    def __init__(self, calendar: Calendar) -> None:
+        self.table = SlotTable()
+        self.firings: list[FiringEvent] = []
+        self._calendar = calendar
+        self._changed: dict[int, None] = {}
+        self._finished: list[AlertChange] = []
+
+    def step(self, watch: Watch, slot: int, update: Update, newest: Order, received_ms: int, *, late: bool) -> State:
+        """Changes the state of one alert by an update that is newer than the alert's arming.
+
+        `newest` is the order of the newest update so far. Returns the new state. If the state is not ACTIVE, the caller
+        must call `finish`.
+        """
+        table, price, level = self.table, update.price, watch.level(self.table, slot)
+        if level is None or (table.conditions[slot] & PERCENT and update.timestamp < watch.day_begins):
+            return State.ACTIVE  # the level of that day is unknown
+        if is_reached(table.sides[slot], level, price):
+            if 0 < table.expires[slot] <= update.timestamp:
+                return State.EXPIRED
+            is_silent = update.timestamp < table.silent_until[slot]
+            if late and is_silent:
+                return State.ACTIVE
+            if not is_silent:
+                self._fire(watch, slot, level, update, received_ms, late=late)
+            self._set_side(slot, NONE, newest)
+            if not is_silent and table.repeat(slot) is Repeat.ONCE:
+                return State.FIRED
+        if not late:
+            self._rearm(slot, level, price, newest)
+        return State.ACTIVE
+
+    def settle(self, slot: int, level: float, price: float, order: Order) -> None:
+        """Adapts the state of an alert to a level that has moved, without a firing.
+
+        An alert whose level the price has reached already is disarmed. Any other alert is armed.
+        """
+        if is_reached(self.table.sides[slot], level, price):
+            self._set_side(slot, NONE, order)
+        self._rearm(slot, level, price, order)
+
+    def _rearm(self, slot: int, level: float, price: float, order: Order) -> None:
+        """Arms an alert that is not armed, if the price is on a side from which the alert can fire."""
+        condition = self.table.conditions[slot]
+        if self.table.sides[slot] != NONE:
+            return
+        if price < level and condition & RISE:
+            self._set_side(slot, BELOW, order)
+        elif price > level and condition & FALL:
+            self._set_side(slot, ABOVE, order)
+
+    def _set_side(self, slot: int, side: Side, order: Order) -> None:
+        self.table.set_side(slot, side, order)
+        self._changed[slot] = None
+
+    def _fire(self, watch: Watch, slot: int, level: float, update: Update, received_ms: int, *, late: bool) -> None:
+        table, timestamp = self.table, update.timestamp
+        event = FiringEvent(
+            alert_id=table.ids[slot],
+            arming=table.armings[slot],
+            side=Side(table.sides[slot]),
+            level=level,
+            reference=watch.reference if table.conditions[slot] & PERCENT else None,
+            price=update.price,
+            timestamp=timestamp,
+            seq_id=update.seq_id,
+            source=watch.source,
+            late=late,
+            received_ms=received_ms,
+        )
+        self.firings.append(event)
+        if table.repeat(slot) is Repeat.DAILY:
+            days = self._calendar.of(watch.source)
+            table.silent_until[slot] = days.begin(days.day_at(timestamp) + 1)
+        elif table.repeat(slot) is Repeat.EACH:
+            table.silent_until[slot] = timestamp + table.cooldowns[slot] * SECOND_US
+
+    def finish(self, slot: int, state: State) -> None:
+        """Removes an alert that cannot fire any more, and notes its last state."""
+        self._finished.append(self.table.change(slot, state))
+        self.remove(slot)
+
+    def remove(self, slot: int) -> None:
+        """Removes an alert. A change that was not taken is lost."""
+        self._changed.pop(slot, None)
+        self.table.remove(slot)
+
+    def take(self) -> tuple[list[AlertChange], list[FiringEvent]]:
+        """Returns all changes and firings since the last call. The caller must write them in one transaction."""
+        changes = [*self._finished, *map(self.table.change, self._changed)]
+        for slot in self._changed:
+            self.table.versions[slot] += 1
+        firings, self.firings = self.firings, []
+        self._finished, self._changed = [], {}
+        return changes, firings
+
+
+def is_reached(side: int, level: float, price: float) -> bool:
+    """Returns whether a price is at or beyond a level, seen from the side on which the alert is armed."""
+    return (side == BELOW and price >= level) or (side == ABOVE and price <= level)

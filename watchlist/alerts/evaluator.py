@@ -1,0 +1,258 @@
+"""Evaluates the updates of all symbols against all alerts. Pure.
+
+Each alert is placed at the levels at which its state changes next. An update that reaches no level costs two
+comparisons. Updates must come in the order of the topic. A repeated part of the topic changes nothing, because an alert
+ignores updates that are not newer than its arming.
+"""
+
+from collections.abc import Callable, Iterable
+
+from feeds.wire import Update
+from watchlist.alert_kinds import State
+from watchlist.alerts.alert_states import AlertStates, Calendar
+from watchlist.alerts.id_slots import NOT_FOUND
+from watchlist.alerts.ladder import Ladder
+from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Order, Progress
+from watchlist.alerts.slot_table import DAY_PERCENT, PERCENT
+from watchlist.alerts.watch import Watch
+
+FindReference = Callable[[str, str, int], float | None]
+"""Looks up the reference price of a symbol, source and market day. Returns None if there is none."""
+
+
+class Evaluator:
+    """All active alerts and all symbols.
+
+    `find_reference` may raise an error. The call of `apply` or `put` then has no effect, and may be repeated.
+    """
+
+    def __init__(self, calendar: Calendar, find_reference: FindReference) -> None:
+        self._calendar = calendar
+        self._find_reference = find_reference
+        self._states = AlertStates(calendar)
+        self._table = self._states.table
+        self._watches: dict[str, Watch] = {}
+        self._numbered: list[Watch] = []
+        self._expiries = Ladder(rising=True)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the index: all arrays with an item per alert."""
+        ladders = [ladder for watch in self._numbered for ladder in (watch.rising, watch.falling)]
+        return self._table.size + sum(12 * len(ladder) for ladder in [*ladders, self._expiries])
+
+    def apply(self, update: Update, source: str, received_ms: int = 0) -> None:
+        """Evaluates an update of the topic. `received_ms` is the time at which Kafka got it, in unix milliseconds."""
+        watch = self._watches.get(update.symbol) or self._watch(update.symbol)
+        timestamp, price = update.timestamp, update.price
+        if timestamp < watch.timestamp or (timestamp == watch.timestamp and update.seq_id <= watch.seq_id):
+            self._apply_late(watch, update, received_ms)
+            return
+        if timestamp >= watch.day_ends or source != watch.source:
+            self._begin_day(watch, update, source)
+        watch.timestamp, watch.seq_id, watch.price = timestamp, update.seq_id, price
+        watch.recent.append(update)
+        if watch.low < price < watch.high:
+            return
+        self._apply_reached(watch, update, received_ms)
+
+    def _watch(self, symbol: str) -> Watch:
+        watch = self._watches.get(symbol)
+        if watch is None:
+            watch = self._watches[symbol] = Watch(symbol, len(self._numbered))
+            self._numbered.append(watch)
+        return watch
+
+    def _apply_reached(self, watch: Watch, update: Update, received_ms: int) -> None:
+        """Evaluates the newest update of a symbol if the update reaches levels, or if alerts wait for it."""
+        slots = [*watch.rising.reached(update.price), *watch.falling.reached(update.price)]
+        for slot in slots:
+            watch.unplace(self._table, slot)
+        for slot in [*slots, *watch.pop_arrived(self._table)]:
+            is_known = self._table.since(slot) == watch.order
+            if is_known or self._step(watch, slot, update, watch.order, received_ms, late=False):
+                watch.place(self._table, slot)
+        watch.refresh()
+
+    def _apply_late(self, watch: Watch, update: Update, received_ms: int) -> None:
+        """Evaluates an update that is not newer than the newest one of its symbol."""
+        order = update.order
+        if order == watch.order:
+            return
+        watch.recent.append(update)
+        for slot in [*watch.rising.reached(update.price), *watch.falling.reached(update.price)]:
+            if self._table.sides[slot] and self._table.since(slot) < order:
+                watch.unplace(self._table, slot)
+                if self._step(watch, slot, update, watch.order, received_ms, late=True):
+                    watch.place(self._table, slot)
+        watch.refresh()
+
+    def _step(self, watch: Watch, slot: int, update: Update, newest: Order, received_ms: int, *, late: bool) -> bool:
+        """Evaluates an update for one alert, which must not be placed. Returns False if the alert is finished."""
+        state = self._states.step(watch, slot, update, newest, received_ms, late=late)
+        if state is not State.ACTIVE:
+            self._finish(watch, slot, state)
+        return state is State.ACTIVE
+
+    # --- Alerts that come and go --------------------------------------------------------------------------------------
+
+    def put(self, record: AlertRecord) -> None:
+        """Adds an alert, or replaces the alert with the same id. Evaluates the kept updates that are newer than it.
+
+        Raises ValueError if alerts of this kind cannot be evaluated.
+        """
+        watch = self._watch(record.symbol)
+        if record.kind is DAY_PERCENT and watch.timestamp and watch.reference is None:
+            self._look_up_reference(watch)
+        self.remove(record.id)
+        slot = self._table.add(record, watch.number)
+        watch.count += 1
+        if record.expires:
+            self._expiries.add(record.expires, slot)
+        if self._table.conditions[slot] & PERCENT:
+            watch.percent_slots.append(slot)
+        if record.since > watch.order:
+            watch.wait_for(record.since, slot, record.id)
+        elif self._catch_up(watch, slot):
+            watch.place(self._table, slot)
+        watch.refresh()
+
+    def _catch_up(self, watch: Watch, slot: int) -> bool:
+        """Evaluates the kept updates of a symbol for one alert. Returns False if the alert is finished."""
+        newest = (0, 0)
+        for update in watch.recent:
+            order = update.order
+            is_late, newest = order < newest, max(order, newest)
+            if order > self._table.since(slot) and not self._step(watch, slot, update, newest, 0, late=is_late):
+                return False
+        return True
+
+    def remove(self, alert_id: int) -> None:
+        """Removes an alert if it exists. What happened to it is not written any more."""
+        slot = self._table.find(alert_id)
+        if slot != NOT_FOUND:
+            watch = self._take(slot)
+            self._unregister(watch, slot)
+            self._states.remove(slot)
+            watch.refresh()
+
+    def known_version(self, alert_id: int) -> int:
+        """Returns the version of an alert; 0 if the evaluation does not have it."""
+        slot = self._table.find(alert_id)
+        return 0 if slot == NOT_FOUND else self._table.versions[slot]
+
+    def expire(self, until: int) -> None:
+        """Finishes all alerts that expire at or before `until`."""
+        for slot in self._expiries.reached(until):
+            watch = self._take(slot)
+            self._finish(watch, slot, State.EXPIRED)
+            watch.refresh()
+
+    def _take(self, slot: int) -> Watch:
+        """Removes the levels of an alert. Returns the watch of the alert."""
+        watch = self._numbered[self._table.watches[slot]]
+        if self._is_placed(watch, slot):
+            watch.unplace(self._table, slot)
+        return watch
+
+    def _is_placed(self, watch: Watch, slot: int) -> bool:
+        """Returns whether an alert is placed. Other alerts wait for the update at which they were armed."""
+        return self._table.since(slot) <= watch.order
+
+    def _finish(self, watch: Watch, slot: int, state: State) -> None:
+        self._unregister(watch, slot)
+        self._states.finish(slot, state)
+
+    def _unregister(self, watch: Watch, slot: int) -> None:
+        if self._table.expires[slot]:
+            self._expiries.remove(self._table.expires[slot], slot)
+        if self._table.conditions[slot] & PERCENT:
+            watch.percent_slots.remove(slot)
+        watch.count -= 1
+
+    # --- Days and reference prices ------------------------------------------------------------------------------------
+
+    def _begin_day(self, watch: Watch, update: Update, source: str) -> None:
+        """Begins the market day of an update. Percentages get new levels.
+
+        The reference price is the last price if that is from the day before. Otherwise it is looked up.
+        """
+        days = self._calendar.of(source)
+        day = days.day_at(update.timestamp)
+        if source == watch.source and day == watch.day + 1:
+            reference: float | None = watch.price
+        else:
+            reference = self._find_reference(watch.symbol, source, day)
+        slots = self._unplace_percents(watch)
+        watch.source, watch.reference = source, reference
+        watch.set_day(day, days)
+        if watch.timestamp:
+            self._settle(watch, slots, update)
+        for slot in slots:
+            watch.place(self._table, slot)
+        watch.refresh()
+
+    def _look_up_reference(self, watch: Watch) -> None:
+        """Sets the reference price of a symbol that had none. Its percentages get their first levels."""
+        reference = self._find_reference(watch.symbol, watch.source, watch.day)
+        slots = self._unplace_percents(watch)
+        watch.reference = reference
+        for slot in slots:
+            watch.place(self._table, slot)
+
+    def _unplace_percents(self, watch: Watch) -> list[int]:
+        slots = [slot for slot in watch.percent_slots if self._is_placed(watch, slot)]
+        for slot in slots:
+            watch.unplace(self._table, slot)
+        return slots
+
+    def _settle(self, watch: Watch, slots: Iterable[int], update: Update) -> None:
+        """Adapts alerts to levels that have moved. An alert whose level the price has reached is disarmed silently."""
+        for slot in slots:
+            level = watch.level(self._table, slot)
+            if level is not None and self._table.since(slot) < update.order:
+                self._states.settle(slot, level, update.price, update.order)
+
+    # --- What the database must know ----------------------------------------------------------------------------------
+
+    def restore(self, progress: Progress) -> None:
+        """Continues a symbol after the newest update that this or another process has evaluated.
+
+        Does nothing if this evaluation is as far. All changes must have been taken, and changed alerts must be put
+        afterwards.
+        """
+        watch = self._watch(progress.symbol)
+        if (progress.timestamp, progress.seq_id) <= watch.order:
+            return
+        slots = self._unplace_percents(watch)
+        watch.restore(progress, self._calendar.of(progress.source))
+        for slot in [*slots, *watch.pop_arrived(self._table)]:
+            watch.place(self._table, slot)
+        watch.refresh()
+
+    def take_progress(self) -> list[Progress]:
+        """Returns the progress of all symbols with updates since the last call. Drops old updates."""
+        watches = [watch for watch in self._numbered if watch.order != watch.saved]
+        for watch in watches:
+            watch.saved = watch.order
+            watch.forget_old()
+        return [watch.progress for watch in watches]
+
+    def take_changes(self) -> tuple[list[AlertChange], list[FiringEvent]]:
+        """Returns all changed states and firings since the last call. The caller must write them in one transaction."""
+        return self._states.take()
+
+    @property
+    def has_firings(self) -> bool:
+        """Whether an alert has fired since the last `take_changes`."""
+        return bool(self._states.firings)
+
+    def count_by_source(self) -> dict[str, int]:
+        """Returns the number of alerts for each source of prices; an empty name for symbols without an update."""
+        counts: dict[str, int] = {}
+        for watch in self._numbered:
+            counts[watch.source] = counts.get(watch.source, 0) + watch.count
+        return counts

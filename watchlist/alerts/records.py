@@ -1,0 +1,74 @@
+"""Defines what goes into and comes out of the evaluation of alerts. Pure.
+
+Timestamps are in unix microseconds. An order is a pair (timestamp, seq_id).
+"""
+
+import msgspec
+
+from watchlist.alert_kinds import Kind, Repeat, Side, State
+
+Order = tuple[int, int]
+
+
+class AlertRecord(msgspec.Struct, frozen=True, gc=False):
+    """An active alert as the database holds it.
+
+    `value` is the level or the percent of the condition. `since` is the order of the update at which the alert was last
+    armed or last fired. `expires` is 0 if the alert never expires.
+    """
+
+    id: int
+    version: int
+    symbol: str
+    kind: Kind
+    value: float
+    repeat: Repeat = Repeat.ONCE
+    cooldown_seconds: int = 0
+    expires: int = 0
+    side: Side = Side.NONE
+    arming: int = 0
+    since: Order = (0, 0)
+    silent_until: int = 0
+
+
+class AlertChange(msgspec.Struct, frozen=True, gc=False):
+    """The new state of an alert. `version` is the version of the alert before the change."""
+
+    id: int
+    version: int
+    state: State
+    side: Side
+    arming: int
+    since: Order
+    silent_until: int
+
+
+class FiringEvent(msgspec.Struct, frozen=True, gc=False):
+    """The condition of an alert became true at an update. `watchlist.alert_models.Firing` explains the fields.
+
+    `received_ms` is the time at which Kafka got the update, in unix milliseconds; 0 if it is unknown.
+    """
+
+    alert_id: int
+    arming: int
+    side: Side
+    level: float
+    reference: float | None
+    price: float
+    timestamp: int
+    seq_id: int
+    source: str
+    late: bool
+    received_ms: int
+
+
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """What the evaluation knows about a symbol. `watchlist.alert_models.AlertProgress` explains the fields."""
+
+    symbol: str
+    price: float
+    timestamp: int
+    seq_id: int
+    source: str
+    day: int
+    reference: float | None

@@ -1,0 +1,151 @@
+"""Holds what the evaluation of alerts knows about one symbol. Pure."""
+
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from math import inf, nextafter
+from typing import Protocol
+
+from feeds.wire import Update
+from watchlist.alerts.conditions import percent_level
+from watchlist.alerts.ladder import Ladder
+from watchlist.alerts.records import Order, Progress
+from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, PERCENT, RISE, SlotTable
+
+RECENT_US = 10_000_000
+"""How long updates are kept, in microseconds. A new alert is evaluated for the kept updates that are newer than it."""
+
+
+class Days(Protocol):
+    """The market days of one source. `feeds.history.market_days.MarketDays` explains the methods."""
+
+    def day_at(self, timestamp: int) -> int: ...
+    def begin(self, day: int) -> int: ...
+
+
+class Watch:
+    """One symbol: its newest update, its market day, its last updates, and the levels of its alerts.
+
+    `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. A price between
+    `low` and `high` reaches no level. `later` holds alerts that were armed at an update that did not arrive yet.
+    `count` is the number of alerts. `saved` is the order up to which the progress was taken.
+    """
+
+    __slots__ = (
+        "count",
+        "day",
+        "day_begins",
+        "day_ends",
+        "falling",
+        "high",
+        "later",
+        "low",
+        "number",
+        "percent_slots",
+        "price",
+        "recent",
+        "reference",
+        "rising",
+        "saved",
+        "seq_id",
+        "source",
+        "symbol",
+        "timestamp",
+    )
+
+    def __init__(self, symbol: str, number: int) -> None:
+        self.symbol = symbol
+        self.number = number
+        self.count = 0
+        self.timestamp = self.seq_id = 0
+        self.saved: Order = (0, 0)
+        self.price = 0.0
+        self.source = ""
+        self.day = self.day_begins = self.day_ends = 0
+        self.reference: float | None = None
+        self.recent: deque[Update] = deque()
+        self.rising, self.falling = Ladder(rising=True), Ladder(rising=False)
+        self.low, self.high = -inf, inf
+        self.percent_slots = array("I")
+        self.later: list[tuple[Order, int, int]] = []
+
+    @property
+    def order(self) -> Order:
+        """The order of the newest update; (0, 0) before the first update."""
+        return self.timestamp, self.seq_id
+
+    @property
+    def progress(self) -> Progress:
+        """What a restarted engine must know about the symbol."""
+        newest = self.price, self.timestamp, self.seq_id, self.source
+        return Progress(self.symbol, *newest, self.day, self.reference)
+
+    def restore(self, progress: Progress, days: Days) -> None:
+        """Continues after the newest update of `progress`."""
+        self.price, self.timestamp, self.seq_id = progress.price, progress.timestamp, progress.seq_id
+        self.source, self.reference = progress.source, progress.reference
+        self.saved = self.order
+        self.recent.clear()
+        self.set_day(progress.day, days)
+
+    def set_day(self, day: int, days: Days) -> None:
+        self.day, self.day_begins, self.day_ends = day, days.begin(day), days.begin(day + 1)
+
+    def forget_old(self) -> None:
+        """Drops updates that are more than RECENT_US older than the newest one."""
+        oldest = self.timestamp - RECENT_US
+        while self.recent and self.recent[0].timestamp < oldest:
+            self.recent.popleft()
+
+    def level(self, table: SlotTable, slot: int) -> float | None:
+        """Returns the level of an alert. Returns None for a percent while the reference price is unknown."""
+        value = table.values[slot]
+        if not table.conditions[slot] & PERCENT:
+            return value
+        return None if self.reference is None else percent_level(self.reference, value)
+
+    def place(self, table: SlotTable, slot: int) -> None:
+        """Adds the levels at which the state of an alert changes next."""
+        for ladder, level in self._places(table, slot):
+            ladder.add(level, slot)
+
+    def unplace(self, table: SlotTable, slot: int) -> None:
+        """Removes the levels that `place` added. The alert and the reference price must not have changed since."""
+        for ladder, level in self._places(table, slot):
+            ladder.remove(level, slot)
+
+    def _places(self, table: SlotTable, slot: int) -> Iterator[tuple[Ladder, float]]:
+        level = self.level(table, slot)
+        if level is None:
+            return
+        side, condition = table.sides[slot], table.conditions[slot]
+        if side == BELOW:
+            yield self.rising, level
+        elif side == ABOVE:
+            yield self.falling, level
+        else:  # armed again by a price that is not equal to the level
+            if condition & RISE:
+                yield self.falling, nextafter(level, -inf)
+            if condition & FALL:
+                yield self.rising, nextafter(level, inf)
+
+    def wait_for(self, since: Order, slot: int, alert_id: int) -> None:
+        """Keeps an alert until an update arrives that is newer than `since`."""
+        heappush(self.later, (since, slot, alert_id))
+
+    def pop_arrived(self, table: SlotTable) -> Iterator[int]:
+        """Yields the slots of kept alerts whose update has arrived, and keeps them no longer."""
+        order, previous = self.order, None
+        while self.later and self.later[0][0] <= order:
+            entry = heappop(self.later)
+            since, slot, alert_id = entry
+            # An alert that was replaced can have two equal entries.
+            if entry != previous and table.ids[slot] == alert_id and table.since(slot) == since:
+                yield slot
+            previous = entry
+
+    def refresh(self) -> None:
+        """Computes `low` and `high` after a change of the levels."""
+        self.low = inf if self.later else self.falling.next_level
+        self.high = self.rising.next_level
