@@ -162,10 +162,11 @@ class BarRing:
         begin = (last - first) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.
         older = _unpack_older_closes(self.slots, _OlderSlots(data[:begin]), first)
-        if len(data) < begin + _SLOT.size:
-            return list(older)
-        cycle, count, close = _NEWEST_CLOSE.unpack_from(data, begin)
-        return [*older, close] if count and cycle == last // self.slots else list(older)
+        if len(data) >= begin + _SLOT.size:
+            cycle, count, close = _NEWEST_CLOSE.unpack_from(data, begin)
+            if count and cycle == last // self.slots:
+                return [*older, close]
+        return list(older)
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
         first = max(first, last - self.slots + 1)
