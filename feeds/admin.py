@@ -99,9 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Returns the tickers, and counts for each ticker the rows of other tables that refer to the ticker.
+        """Counts for each ticker the rows of other tables that refer to it.
 
-        Each ticker gets one attribute for each of these tables: `uses_0`, `uses_1`, and so on.
+        The attribute `uses_0` is the count for the first table, `uses_1` for the second table, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -111,7 +111,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Sets the attribute `quote` of each ticker on the page."""
+        """Stores the quote of each ticker on the page in `ticker.quote`; None if no quote was read."""
         changelist = super().get_changelist_instance(request)
         quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
@@ -133,7 +133,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns how many rows of other tables refer to the ticker, as text. Returns a dash for none."""
+        """Returns how many rows of other tables refer to the ticker, or a dash if there are none."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
@@ -151,7 +151,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the names of the fields that cannot be edited. An existing ticker keeps its symbol."""
+        """Returns the names of the fields that cannot be edited. The symbol can be edited only in a new ticker."""
         # The symbol is the key of the ticker's updates in Kafka.
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
@@ -212,7 +212,8 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
         """Returns the four values that Django needs before it deletes tickers.
 
-        The last value lists reasons to keep tickers, as sentences. If there is a reason, Django deletes nothing.
+        The last value is a list of sentences that say why tickers must stay. If the list is not empty, Django deletes
+        nothing.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]

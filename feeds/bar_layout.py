@@ -31,8 +31,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
 
     `day` is the date on which the market day begins, such as 2026-11-22. `previous_close` is the last price before the
     market day; None if there is no such price. `timestamp` (in unix microseconds) and `seq_id` belong to the update
-    that set `close`. `volume` is in VOLUME_UNITs. `source` names the source of these prices, and of the prices in the
-    symbol's rings.
+    that set `close`. `volume` is in VOLUME_UNITs. `source` is the name of the source of the prices.
     """
 
     symbol: str
@@ -46,6 +45,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
     timestamp: int
     seq_id: int
     volume: int = 0
+    # The prices in the symbol's rings come from the same source.
     source: str = SIMULATED
 
 
@@ -67,10 +67,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    `cycle` is the number of the bar divided by the number of slots in the ring, rounded down. Bars that overwrite each
-    other have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the
-    first and the last update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of
-    these two updates. `volume` is in VOLUME_UNITs.
+    `cycle` is the bar's number, divided by the number of slots and rounded down. BarRing says how bars are numbered.
+    Bars that overwrite each other have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us`
+    are the times of the first and the last update, in microseconds from the start of the bar. `first_seq` and
+    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int
@@ -124,13 +124,14 @@ class BarRing:
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Returns the ranges of bytes that hold the bars from number `first` to number `last`, older bars first.
+        """Returns where bar number `first` to bar number `last` are in the ring, as ranges of bytes, older bars first.
 
-        A range is a pair: the positions of its first and its last byte. There are two ranges if the bars continue at
-        the beginning of the ring. If there are more bars than slots, the oldest bars are left out.
+        A range is a pair: the positions of its first and its last byte. If there are more bars than slots, the oldest
+        bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
+        # Bars that continue at the beginning of the ring need two ranges.
         return [(begin, end)] if begin < end else [(begin, self.size - 1), (0, end)]
 
     def pack(
@@ -143,9 +144,9 @@ class BarRing:
     ) -> bytes:
         """Returns the bytes of the slot for bar number `start`.
 
-        `ohlc_count` holds open, high, low, close and count. `within_us` and `seq_ids` hold the times and the seq_ids of
-        the first and the last update. Times are in microseconds from the start of the bar, and `volume` is in
-        VOLUME_UNITs.
+        `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
+        update, in microseconds from the start of the bar. `seq_ids` holds the seq_ids of these two updates. `volume` is
+        in VOLUME_UNITs.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)
 
@@ -157,7 +158,7 @@ class BarRing:
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
+        """Returns only the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
         first = max(first, last - self.slots + 1)
         begin = (last - first) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.

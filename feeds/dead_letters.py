@@ -107,7 +107,8 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 class DeadLetterFilter(msgspec.Struct, frozen=True):
     """Selects dead letters by the partition, offset and reason of the refused record.
 
-    A field that is None excludes no dead letter. If `limit` is set, only the newest `limit` dead letters are selected.
+    A field that is None matches every dead letter. If `limit` is set, only the newest `limit` dead letters are
+    selected.
     """
 
     partition: int | None = None

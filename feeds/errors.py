@@ -75,7 +75,7 @@ class UnknownSource(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease that this program needs. A lease is a right that one program has at a time."""
+    """Another program holds the lease that this program needs. Only one program can hold a lease at a time."""
 
 
 class GroupRefused(PermanentError):

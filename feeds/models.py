@@ -1,7 +1,7 @@
 """Defines the database models: tickers, tapes, and the bars of tapes.
 
-A tape is a symbol of one source whose bars are saved. The admin edits tickers. The recorder writes tapes and bars. The
-feeder and `manage.py backfill` write fetched bars.
+A tape is a pair: a symbol and the source of its saved bars. The admin edits tickers. The recorder writes tapes and
+bars. The feeder and `manage.py backfill` write fetched bars.
 """
 
 from typing import Any, ClassVar
@@ -55,9 +55,9 @@ def source_choices() -> list[tuple[str, str]]:
 class Ticker(models.Model):
     """An instrument: its name and source, and how its price is shown and simulated.
 
-    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives the native
-    symbol from `symbol`. `currency` is empty if the currency is unknown or the price has no currency, such as the price
-    of an index.
+    `source` is one of SOURCE_NAMES. `native` is the native symbol: the source's name of the instrument. If `native` is
+    empty, the source derives the native symbol from `symbol`. `currency` is empty if the currency is unknown or the
+    price has no currency, such as the price of an index.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
@@ -120,7 +120,7 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key in whose order SQLite stores the rows."""
+    """A primary key. SQLite stores the rows in the order of this key."""
 
     def db_type(self, connection: Any) -> str | None:
         # SQLite uses this order only for keys of the type INTEGER.
@@ -142,7 +142,7 @@ class TapeQuerySet(models.QuerySet["Tape"]):
 
 
 class Tape(models.Model):
-    """A symbol of one source whose bars are saved, with or without a ticker.
+    """A symbol and the source of its saved bars. The symbol may have no ticker.
 
     `previous_close` is the last price before the newest market day. `has_past` says whether the bars before the first
     recorded update are complete. `past_version` grows with each change of bars that were not recorded.
@@ -199,9 +199,9 @@ class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
     `first_seq` and `last_seq` are the seq_ids of the first and the last update; 0 if the bar was not recorded. `runs`
-    says which seq_ids were counted, see `feeds.recorder.bars`. Null stands for all from `first_seq` to `last_seq`.
-    `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin. `count` is the number of
-    updates, or of trades in a fetched bar; 0 if the source does not count trades.
+    says which seq_ids were counted, see `feeds.recorder.bars`. If `runs` is null, all seq_ids from `first_seq` to
+    `last_seq` were counted. `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin. `count`
+    is the number of updates. In a fetched bar, `count` is the number of trades; 0 if the source does not count trades.
     """
 
     open = models.FloatField()

@@ -27,7 +27,7 @@ Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | N
 
 
 class Record(Protocol):
-    """The methods of a Kafka record that this project uses.
+    """The methods of a Kafka record that the processor uses.
 
     `timestamp` returns a pair: the kind of the time, and the time in unix milliseconds.
     """
@@ -123,7 +123,7 @@ def read_missed(headers: Headers) -> tuple[Span, ...]:
 
 
 def encode_missed(spans: Iterable[Span]) -> bytes:
-    """Returns the value of the header MISSED_HEADER for at most MAX_SPANS spans."""
+    """Returns the value of the header MISSED_HEADER. The caller may pass at most MAX_SPANS spans."""
     return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
 
 

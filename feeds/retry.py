@@ -61,10 +61,9 @@ class Jitter(Enum):
 
 
 class Backoff:
-    """Computes random waits, in seconds, that grow with each attempt.
+    """Computes random waits in seconds.
 
-    The upper limit of a wait is called the ceiling. The ceiling doubles with each attempt, from `initial` up to
-    `maximum`.
+    The upper limit of a wait doubles with each attempt, from `initial` up to `maximum`.
     """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
@@ -81,7 +80,7 @@ class Backoff:
         return self._rng.uniform((self._initial if self._jitter is Jitter.FULL else ceiling) / 2, ceiling)
 
     def reset(self) -> None:
-        """Makes `initial` the ceiling of the next wait. Call this method after a success."""
+        """Makes `initial` the upper limit of the next wait. Call this method after a success."""
         self._ceiling = self._initial
 
 
@@ -99,10 +98,9 @@ class CircuitBreaker:
         self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Calls the function `call`. Returns whether the function was called and succeeded.
+        """Calls the function `call`. Returns False if the call failed or was skipped.
 
-        After a failure, calls are skipped for some time. A TransientError counts as a failure and is not raised. Other
-        errors are raised.
+        A TransientError counts as a failure and is not raised. All other errors are raised.
         """
         if self._retry_at and self._clock() < self._retry_at:
             return False

@@ -29,7 +29,7 @@ ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
 """The sources whose instruments are traded around the clock."""
 
 NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
-"""The sources whose terms forbid public pages with their prices."""
+"""The sources whose terms forbid showing their prices to the public."""
 
 WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 """The sources from which no bars can be fetched."""
@@ -53,5 +53,5 @@ NATIVE_RULE = "1 to 40 printable ASCII characters without outer spaces"
 
 
 def is_native_symbol(text: str) -> bool:
-    """Returns whether a text can be a native symbol, which is the name that a source gives an instrument."""
+    """Returns whether a text can be a native symbol: a source's own name of an instrument."""
     return len(text) <= MAX_NATIVE_LENGTH and NATIVE_PATTERN.fullmatch(text) is not None

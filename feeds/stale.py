@@ -1,7 +1,6 @@
 """Decides which of two updates of a symbol is newer. Pure.
 
-An update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. A repeat is stale
-too, because its pair is equal.
+An update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer, such as a repeat, is stale.
 
 `feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` contain copies of this rule.
 `tests/cases/newer_than.json` tests this module and both copies.

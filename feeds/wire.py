@@ -26,11 +26,9 @@ MAX_NUMBER = 2**53
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
+# An update that is further ahead would make all later updates of the symbol stale.
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far a timestamp may be ahead of our clock, in microseconds.
-
-An update that is further ahead would make all later updates of the symbol stale.
-"""
+"""How far a timestamp may be ahead of our clock, in microseconds. An update that is further ahead is refused."""
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 """One day in microseconds.
@@ -50,11 +48,11 @@ _SeqId = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
 class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One price of one symbol.
 
-    `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
-    the symbol. `size` is the size of the trade in shares or coins. `bid` and `ask` are the best prices at that time.
-    `size`, `bid` and `ask` are 0 if they are unknown.
+    `price` is in the instrument's currency. `timestamp` is in unix microseconds. `seq_id` grows by one with each update
+    of the symbol. `size` is the size of the trade in shares or coins. `bid` and `ask` are the best prices of buyers and
+    sellers.
 
-    Only the decoder checks the limits of numbers. An Update that is made in Python is not checked.
+    An unknown `size`, `bid` or `ask` is 0. Only the decoder checks the limits of numbers.
     """
 
     symbol: str
@@ -72,7 +70,7 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update that may have keys that `Update` does not have. Only the key `type` is refused."""
+    """An update that may have unknown keys. Only the key `type` is refused."""
 
     symbol: str
     price: float
@@ -121,17 +119,17 @@ def age_us(timestamp: int, now: int) -> int | None:
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Returns the update in a value of Kafka or Redis. `latest` comes from `latest_timestamp`.
+    """Decodes an update from Kafka or Redis. `latest` is the greatest accepted timestamp.
 
-    Ignores keys that `Update` does not have. Ignores a `size`, `bid` or `ask` that is not a finite number above zero.
-    Raises BadRecord for each of these:
+    Ignores unknown keys. Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord for
+    each of these:
 
     - a value that is too long, not UTF-8 or not JSON;
     - a required key that is missing, repeated or of another type;
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
-    - a timestamp or seq_id that Redis could not compare exactly;
-    - a timestamp below 10^15, because such a timestamp is not in microseconds;
+    - a timestamp or seq_id that is negative or not below 2^53;
+    - a timestamp below 10^15, which cannot be in microseconds;
     - a timestamp later than `latest`;
     - a key `type`.
     """
@@ -254,10 +252,7 @@ def stock_key(symbol: str) -> str:
 
 
 def channel_name(symbol: str) -> str:
-    """Returns the name of a symbol's Redis channel.
-
-    The channel layer of Django Channels has a group of the same name.
-    """
+    """Returns the name of a symbol's Redis channel. The group in the channel layer has the same name."""
     return CHANNEL_PREFIX + symbol
 
 

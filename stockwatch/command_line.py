@@ -20,7 +20,7 @@ REFUSALS = re.compile(
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs the command that the arguments of `manage.py` name.
+    """Runs a management command. `arguments` are the arguments of `manage.py`.
 
     Raises SystemExit with one line if the database cannot be used. With `--traceback`, raises the error itself.
     """

@@ -1,7 +1,7 @@
 """Reads the variables of an environment file such as `.env`.
 
-Pure: the caller reads the file. A malformed file raises BadEnvironmentFile, which ends the program with one line. This
-line never repeats text of the file, because any text of the file may be a secret.
+Pure: the caller reads the file. A malformed file raises BadEnvironmentFile, which ends the program with one line of
+output. No value from the file appears in this line, because a value may be a secret.
 """
 
 import re
@@ -28,11 +28,14 @@ class BadEnvironmentFile(SystemExit):
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns a dict from the name of each variable to its value. If a name occurs twice, the last value counts.
+    """Returns a dict from the name of each variable to its value. Raises BadEnvironmentFile.
 
-    `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. The name may follow
-    the word `export`. White space around name and value is ignored. A value can stand in single or double quotes, which
-    a comment can follow. Without quotes, a `#` at the beginning of the value or after white space begins a comment.
+    `file` is the name of the file for error messages. A line is empty, a comment, `NAME=value` or `export NAME=value`.
+
+    - White space around name and value is ignored.
+    - A value may be in single or double quotes.
+    - Outside quotes, a `#` begins a comment if it is the first character, or follows white space or the closing quote.
+    - If a name occurs twice, the last value counts.
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
@@ -51,8 +54,8 @@ def parse_variables(content: bytes, file: str) -> dict[str, str]:
 def parse_value(text: str, file: str, number: int, name: str) -> str:
     """Returns the value of a variable without quotes, comment and surrounding white space.
 
-    `text` is the part of the line after `=`. Raises BadEnvironmentFile if text other than a comment follows the quotes,
-    or if the closing quote is missing.
+    `text` is the part of the line after `=`. Raises BadEnvironmentFile if the closing quote is missing, or if other
+    text than a comment follows it.
     """
     if not text.startswith(('"', "'")):
         return COMMENT.sub("", text, count=1)

@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
-Pure: the caller passes the mapping. Only `settings.py` calls this module, so `settings.py` contains every setting. An
-invalid value raises BadVariable, which ends the program with one line of output.
+Pure: the caller passes the mapping. Only `settings.py` calls this module. An invalid value raises BadVariable, which
+ends the program with one line of output.
 """
 
 import re
@@ -37,9 +37,9 @@ class BadVariable(SystemExit):
 
 
 def show(name: str, value: str) -> str:
-    """Returns the text that an error message shows for the value.
+    """Returns a value as error messages show it.
 
-    The text is `'…'` if the variable is a secret, or if the value contains `@`. A long value is cut off.
+    A secret, or a value that contains `@`, is shown as `'…'`. A long value is cut off.
     """
     # `user:password@host` contains a password.
     if value and (SECRET_NAME.search(name) or "@" in value):
@@ -167,7 +167,7 @@ class Environment:
         return bool(self._variables.get(name, "").strip())
 
     def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
-        """Returns the host and the port in a variable such as `localhost:9092`. The host of `:8000` is empty.
+        """Returns the host and the port of an address such as `localhost:9092`. The host of `:8000` is empty.
 
         `note` is appended to the message of BadVariable.
         """
@@ -277,8 +277,7 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
     """Returns a host name or an IP address in the form that browsers use.
 
-    Returns None if a character of the name is not allowed. Raises ValueError if an IPv6 address or an international
-    name is not valid.
+    Returns None or raises ValueError if the host is not valid.
     """
     if ":" in host:
         return f"[{ip_address(host).compressed}]"

@@ -55,9 +55,9 @@ def show_metrics(_request: HttpRequest) -> HttpResponse:
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns a dict from the name of a source to a dict with its `state`, `reason` and `since`.
+    """Returns a dict from source to a dict with the keys `state`, `reason` and `since`.
 
-    The sources are those of the served tickers, without `simulated`. `since` is in unix microseconds; 0 means unknown.
+    The sources are those of the served tickers, without `simulated`. `since` is in unix microseconds, or 0 if unknown.
     If Redis or the database does not answer, the result is empty.
     """
     client = connect(settings.REDIS, PROBE)

@@ -1,8 +1,7 @@
 """Configures logging: one JSON object or one readable line for each record.
 
-All records have the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds.
-Secrets are masked. Text from clients is never logged. This project's code logs only the kind and the length of such a
-text. This module removes text of clients from the records of Django and Daphne.
+Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
+module masks secrets. It also removes text that clients sent from the records of Django and Daphne.
 """
 
 import io
@@ -27,7 +26,7 @@ QUIET_LOGGERS = (
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""The most exceptions that one record shows. The causes of an exception also count."""
+"""How many exceptions one record shows at most: the exception itself and its causes."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -46,7 +45,7 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes the client's text from the log records of Django and Daphne.
+    """Removes text that the client sent from the log records of Django and Daphne.
 
     Keeps the name of the route, the status, and the tracebacks of exceptions.
     """
@@ -103,7 +102,7 @@ def write_plain_traceback(target: Any, error: Any) -> None:
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns whether a log record is kept. Records about clients that disconnect during a request are dropped."""
+    """Returns False for a record about a client that disconnected during a request. Logging drops such a record."""
     # asyncio logs such a disconnection as an error, although nothing is wrong.
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 

@@ -12,6 +12,7 @@ from watchlist.models import Entry, Watchlist
 class EntryInline(admin.TabularInline):  # type: ignore[type-arg]  # generic in the stubs only
     model = Entry
     extra = 0
+    exclude = ("note",)  # a note is for its owner
     autocomplete_fields = ("ticker",)
 
 

@@ -12,7 +12,9 @@
     │   ├── NothingToUndo  the change was undone already
     │   ├── TooManyLists   the person has the maximum number of lists
     │   ├── TooManyVisitors  one address has started too many web sessions
-    │   └── BadName        the name of a list is not allowed
+    │   ├── BadName        the name of a list is not allowed
+    │   ├── BadNote        the note about a symbol is not allowed
+    │   └── TooManyNotes   the notes of a visitor are too long to be kept without an account
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
 Other modules define six more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
@@ -72,8 +74,16 @@ class TooManyVisitors(ListRefused):
 class BadName(ListRefused):
     """The name of a list is empty, too long, not printable, or used by another list.
 
-    Also raised if a person tries to delete the only list.
+    An attempt to delete the only list also raises BadName.
     """
+
+
+class BadNote(ListRefused):
+    """A symbol cannot have this note. The note is too long or contains invisible characters."""
+
+
+class TooManyNotes(ListRefused):
+    """All notes of a visitor together are longer than a web session may hold."""
 
 
 class UnreadableFile(WatchlistError):

@@ -73,7 +73,7 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # the base class only redirects
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Refuses a request: with 401 below `/api/`, and with a redirect to the sign-in page at other addresses."""
+        """Answers with 401 below `/api/`, and with a redirect to the sign-in page at other addresses."""
         if request.path.startswith(API_PATH):
             return refuse_api_request("this site is private: sign in first", 401)
         is_htmx = bool(getattr(request, "htmx", False))

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from feeds.models import Ticker
 
@@ -34,12 +35,16 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list. `position` orders the entries of a list. Numbers may be missing between two positions."""
+    """A ticker in a list, with the owner's note about the ticker.
+
+    `position` orders the entries of a list. Numbers may be missing between two positions.
+    """
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
     # A ticker that is in a list cannot be deleted. The admin switches it off instead.
     ticker = models.ForeignKey(Ticker, on_delete=models.PROTECT, related_name="entries")
     position = models.PositiveIntegerField(default=0)
+    note = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
         ordering: ClassVar[list[str]] = ["position", "id"]
@@ -55,6 +60,20 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"entry {self.pk} of list {self.watchlist_id}"
+
+
+class ShareLink(models.Model):
+    """A link that shows a list to everyone who has the link. Deleting the row ends the access.
+
+    `token_hash` is the SHA-256 of the token in the link, as 64 hexadecimal digits. The token itself is not stored.
+    """
+
+    watchlist = models.OneToOneField(Watchlist, on_delete=models.CASCADE, related_name="share_link")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"link to list {self.watchlist_id}"
 
 
 class Preferences(models.Model):

@@ -20,6 +20,9 @@ from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
 from watchlist.page.column_views import change_columns
+from watchlist.page.notes.views import change_note
+from watchlist.page.sharing.link_views import show_link
+from watchlist.page.sharing.shared_views import copy_shared_list, show_shared_list
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),
@@ -28,6 +31,10 @@ urlpatterns = [
     path("list/change/", changes.change_list, name="change-list"),
     path("lists/change/", changes.change_tabs, name="change-tabs"),
     path("list/columns/", change_columns, name="change-columns"),
+    path("list/note/", change_note, name="change-note"),
+    path("list/share/", show_link, name="share-list"),
+    path("shared/<str:token>", show_shared_list, name="shared-list"),
+    path("shared/<str:token>/copy/", copy_shared_list, name="copy-shared-list"),
     path("undo/", changes.undo_change, name="undo"),
     path("transfer/", transfer.show_transfer, name="transfer"),
     path("transfer/lists.csv", transfer.export_lists, name="export"),

@@ -35,7 +35,7 @@ class Backfills:
         self._attempts: dict[str, int] = {}
         self._has_work = asyncio.Event()
         self._timers: dict[tuple[str, bool], asyncio.TimerHandle] = {}
-        """The planned fetches. A key is a symbol, and whether its fetch waits for the end of the market day."""
+        """The timers of planned fetches. A key is a symbol, and whether the fetch waits for the market day to end."""
 
     def add(self, symbol: str, native: str) -> None:
         """Puts a symbol in the queue. `run` later fetches the past bars of this symbol."""
@@ -44,7 +44,7 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol that has lost trades. Call this method in the event loop.
+        """Schedules two fetches of bars for a symbol with lost trades. Call this method in the event loop.
 
         The first fetch begins REPAIR_SECONDS after this call, and corrects minute bars. The second fetch begins
         REPAIR_SECONDS after the end of the market day, and corrects the day bar.
@@ -86,7 +86,7 @@ class Backfills:
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
         """Puts a symbol back in the queue after a failed fetch, and pauses.
 
-        The symbol is dropped after MAX_ATTEMPTS failures, or if no retry can help.
+        After MAX_ATTEMPTS failures, the symbol is dropped. If no retry can help, the symbol is dropped at once.
         """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent

@@ -61,8 +61,8 @@ class Feeder:
     """Sends the trades of real sources to Kafka.
 
     `leases` has one lease for each source. `read_subscriptions` returns the symbols of each source with their native
-    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` returns a description of the last updates of
-    each symbol in the topic. Both functions may raise TransientError.
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` returns for each symbol what the last records
+    of the topic say about it. Both functions may raise TransientError.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Feeder:
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None:
         """Begins to send the trades of a symbol to Kafka.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         self._sources[source].open_symbol(symbol, native, end)
 
@@ -112,7 +112,7 @@ class Feeder:
     async def _acquire_leases(self, stop: threading.Event) -> bool:
         """Takes the lease of each source, and drops the sources that another process feeds.
 
-        Returns whether to continue: False if `stop` has been set. Raises LeaseHeld if no source is left.
+        Returns False if `stop` has been set. Raises LeaseHeld if no source is left.
         """
         refusal: LeaseHeld | None = None
         for name, lease in list(self._leases.items()):

@@ -18,7 +18,10 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many requests are sent for one gap in the trades. Trades that these requests do not return count as lost."""
+"""How many requests are sent for one gap at most. A gap stands for missed trades of one symbol.
+
+Trades that these requests do not return count as lost.
+"""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -34,9 +37,9 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """Fetches the missed trades of one source. A gap stands for missed trades of one symbol.
+    """Fetches the missed trades of one source, one gap after the other.
 
-    `has_room` returns whether the publisher can take more trades.
+    A gap stands for missed trades of one symbol. `has_room` returns whether the publisher can take more trades.
     """
 
     def __init__(
@@ -89,7 +92,8 @@ class MissedTrades:
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
         """Moves the first gap of the queue to the end of the queue after a failed fetch, and pauses.
 
-        After MAX_ATTEMPTS failures, or if no retry can help, the trades of the gap count as lost instead.
+        After MAX_ATTEMPTS failures, the trades of the gap count as lost. If no retry can help, they count as lost at
+        once.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1
@@ -103,10 +107,9 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Fetches the trades of a gap, with at most MAX_PAGES requests.
+        """Fetches the trades of a gap, with at most MAX_PAGES requests. Raises RequestFailed and BadMessage.
 
-        Returns the trades, and the part of the gap that was not fetched. The part is None if all trades were fetched.
-        Raises RequestFailed and BadMessage.
+        Returns the trades and the rest of the gap. The rest is None if all trades were fetched.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

@@ -44,7 +44,7 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """Tracks which symbols this process owns, and feeds those that are wanted.
 
-    `read_ends` returns a description of the last updates of each symbol in the topic. `read_ends` may raise
+    `read_ends` returns for each symbol what the last records of the topic say about it. `read_ends` may raise
     TransientError.
     """
 
@@ -79,7 +79,7 @@ class OwnedSymbols:
     async def follow(self, wanted: Subscriptions) -> None:
         """Claims the wanted symbols, feeds those that this process owns, and stops feeding all others.
 
-        Call this method each second. Claims expire without these calls.
+        Call this method each second, because claims expire.
         """
         self._wanted = wanted
         await self._claim()
@@ -93,7 +93,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Stops feeding all symbols, then releases these symbols. Gives up after `seconds` seconds."""
+        """Stops feeding all symbols, and releases them. Gives up after `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:

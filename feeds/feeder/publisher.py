@@ -46,7 +46,7 @@ class PublishedSymbol(msgspec.Struct):
     """What the publisher knows about one symbol.
 
     `prices` are the best bid and ask; None if unknown. `can_fetch` says whether missed trades can be fetched. `missed`
-    are spans of time in which trades were lost. The next record of the symbol names these spans.
+    are spans of time in which trades were lost. The next record of the symbol contains these spans in a header.
     """
 
     numbering: Numbering
@@ -59,8 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called for each symbol with dropped
-    trades, and gets the symbol and these trades.
+    If too many trades wait to be sent, some trades are dropped. `on_merged` then gets each symbol with its dropped
+    trades.
     """
 
     def __init__(
@@ -78,7 +78,10 @@ class Publisher:
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
         self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
-        """The spans of time with lost trades that no record has named yet. A key is a closed symbol and its source."""
+        """Spans of time in which trades of closed symbols were lost. A key is a symbol and its source.
+
+        If a symbol is opened again, its next record contains the spans.
+        """
 
         self._stalled_since: float | None = None
         self._checked_at = clock()
@@ -103,7 +106,7 @@ class Publisher:
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
         """Begins to accept trades of a symbol.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
         missed = self._unsent_missed.pop((symbol, source.encode()), ())
@@ -112,7 +115,7 @@ class Publisher:
     def close(self, symbols: Collection[str]) -> None:
         """Drops the waiting trades of symbols, and ignores further trades until `open` is called.
 
-        Updates that were sent before stay on their way to Kafka. Call `drain` to wait for these updates.
+        Call `drain` to wait for updates that are already on their way to Kafka.
         """
         for symbol in symbols:
             closed = self._symbols.pop(symbol, None)
@@ -126,7 +129,7 @@ class Publisher:
             published.prices = prices
 
     def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
-        """Notes spans of time in which trades of a symbol were lost. The symbol's next record names the spans."""
+        """Notes spans of time in which trades of a symbol were lost. The symbol's next record contains the spans."""
         if (published := self._symbols.get(symbol)) is not None:
             published.missed = unite([*published.missed, *spans])
 
@@ -145,7 +148,7 @@ class Publisher:
     def pump(self) -> None:
         """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
 
-        If this process was paused for more than FREEZE_SECONDS, sends nothing until `resume` is called.
+        After a pause of the process of more than FREEZE_SECONDS, nothing is sent until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)
@@ -164,7 +167,7 @@ class Publisher:
     def resume(self) -> None:
         """Lets `pump` send trades again after a pause of the process.
 
-        Before this call, renew the claims to the symbols.
+        Before this call, the caller must have renewed the claims to the symbols.
         """
         self._is_frozen = False
 

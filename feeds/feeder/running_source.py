@@ -1,4 +1,4 @@
-"""Builds and runs the parts of one source: connections, feed and missed trades."""
+"""Builds and runs the parts of one source, such as its connections and its feed."""
 
 import asyncio
 import time
@@ -61,7 +61,7 @@ class RunningSource:
         """Returns `subscriptions` with all native symbols filled in, such as `{"BTC/USD": "BTC-USD"}`.
 
         An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
-        or the same native symbol as an earlier symbol.
+        or if an earlier symbol has the same native symbol.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -83,7 +83,7 @@ class RunningSource:
     def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
         """Begins to feed a symbol that this process owns.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         self.feed.open(symbol, native, end)
 
@@ -92,7 +92,7 @@ class RunningSource:
         self._runner.set_natives(self.feed.natives)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed trades. Call this method ten times a second."""
+        """Does the regular work of the source. Call this method ten times a second."""
         self.feed.check()
 
     def state(self) -> FeedState:

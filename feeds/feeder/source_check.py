@@ -39,7 +39,7 @@ class CheckReport(msgspec.Struct):
 async def check_source(
     source: Source, endpoint: Endpoint, rest_url: str, natives: Collection[str], seconds: float = LISTEN_SECONDS
 ) -> CheckReport:
-    """Connects, subscribes to native symbols, then listens for up to `seconds` seconds.
+    """Connects to a source, subscribes to `natives`, and listens for up to `seconds` seconds.
 
     After that, reads the source's list of instruments.
     """

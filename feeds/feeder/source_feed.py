@@ -88,7 +88,10 @@ class SourceFeed:
         return self._natives.keys()
 
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol. `end` describes the symbol's last updates in the topic; None if there are none."""
+        """Begins to feed a symbol.
+
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
+        """
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
         can_fetch = can_fetch_trades(self.source, native)
@@ -123,7 +126,7 @@ class SourceFeed:
         self._publisher.pump_soon()
 
     def note_lost(self) -> None:
-        """Notes that the connection was lost. Best prices are unknown now, and trades may be missed."""
+        """Notes that the connection was lost. The best prices become unknown, and trades may be missing."""
         for fed in self._symbols.values():
             self._publisher.set_prices(fed.symbol, None)
             fed.feed.note_reconnected()
@@ -139,7 +142,10 @@ class SourceFeed:
             fed.feed.note_merged(trades)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed trades. Call this method ten times a second."""
+        """Publishes the trades that were held back long enough. Call this method ten times a second.
+
+        New trades are held back while missed trades are fetched.
+        """
         self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
         for native, fed in self._symbols.items():
@@ -184,7 +190,7 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns a dict from the name of a state to symbols. Symbols that are traded now are left out."""
+        """Returns a dict from the name of a state to the symbols in this state. Traded symbols are left out."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open
@@ -237,7 +243,7 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Adds to the metrics the time from a message's last trade to the receipt of the message."""
+        """Adds the delay of a message to the metrics: the time from its last trade to its receipt."""
         last = events[-1]
         # At most one message per millisecond is observed: an observation costs as much CPU time as decoding a message.
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:

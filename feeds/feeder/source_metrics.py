@@ -46,7 +46,10 @@ class SourceMetrics:
             self._least_lag = lag_us
 
     def report(self, state: SourceState, last_message: int) -> None:
-        """Sets the gauges. `last_message` is in unix microseconds. Call this method about once a second."""
+        """Updates the message counter and the gauges. Call this method about once a second.
+
+        `last_message` is in unix microseconds.
+        """
         self._messages.inc(self._unreported_messages)
         self._unreported_messages = 0
         if self._least_lag is not None:

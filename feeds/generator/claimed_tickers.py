@@ -61,7 +61,10 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tickers there are (`tickers`), and how many symbols have an update in the topic (`continued`)."""
+        """Two counts, by name.
+
+        `tickers` counts all tickers. `continued` counts the claimed symbols that have an update in the topic.
+        """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 

@@ -1,8 +1,7 @@
-"""Claims symbols for the generator, and decides which symbols the generator may feed.
+"""Decides which symbols the generator may feed.
 
-`Claims.take` claims a symbol. `Claims.resume` reads the symbol's last update from the topic, and grants the symbol. The
-generator feeds the symbol, and ends the grant when the ticker is gone. The symbol is released when each of its updates
-is acknowledged or has failed.
+The process claims a symbol first. Then the symbol gets a Grant: the right to feed it. The generator ends the grant when
+the ticker is gone. The symbol is released when each of its updates is acknowledged or has failed.
 """
 
 import threading
@@ -21,9 +20,8 @@ MAX_LOGGED_SYMBOLS = 20
 class Grant:
     """The right to feed one symbol until `end` is called.
 
-    `last` is the update to continue after; None if the topic has no update of the symbol. `is_finished` is None until
-    `end` is called. `end` sets `is_finished` to a function that returns whether each update that was sent is
-    acknowledged or has failed.
+    `last` is the symbol's last update in the topic; None if there is no such update. `is_finished()` returns whether
+    each update that was sent is acknowledged or has failed. Before `end` is called, `is_finished` is None.
     """
 
     __slots__ = ("is_finished", "last")
@@ -76,9 +74,9 @@ class Claims:
                 self._log_refused(missing - taken)
 
     def resume(self) -> bool:
-        """Reads the last updates of owned symbols without a grant, and grants these symbols.
+        """Reads the last updates of owned symbols that have no grant, and gives each of these symbols a grant.
 
-        Returns whether there were such symbols. Raises BrokerUnavailable.
+        Returns False if there are no such symbols. Raises BrokerUnavailable.
         """
         with self._lock:
             new = self._owned - self.grants.keys()
@@ -126,7 +124,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs symbols that another process owns. Leaves out the symbols that the previous call got."""
+        """Logs symbols that another process owns. Symbols of the previous call are not logged again."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

@@ -41,7 +41,7 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The value that replaces FLUSH_SECONDS while Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""How long the generator waits at its end for a renewal of the lease that is in progress."""
+"""How long the generator waits at its end for the thread that renews the lease."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer. A poll handles delivery reports."""
@@ -128,7 +128,7 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Starts the producer, and prepares the tickers. Returns whether all this was done before `stop` was set."""
+        """Starts the producer, and prepares the tickers. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):

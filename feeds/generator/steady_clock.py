@@ -1,4 +1,4 @@
-"""Provides a clock for timestamps that continues if the system clock is set back."""
+"""Provides a clock for timestamps. The clock continues if the system clock is set back."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ JUMP_NS = 1_000_000_000
 class SteadyClock:
     """A clock that returns unix nanoseconds.
 
-    `now` returns the system time in unix nanoseconds. `clock` returns seconds of a clock that is never set. If the
-    system clock is set back, SteadyClock continues at the pace of `clock`. If the system clock jumps ahead and returns
-    later, SteadyClock follows both changes.
+    `now` returns the system time in unix nanoseconds. `clock` returns seconds of a monotonic clock. If the system clock
+    is set back, SteadyClock continues at the pace of `clock`. If the system clock is set ahead and back again,
+    SteadyClock follows both changes.
     """
 
     def __init__(self, now: Callable[[], int], clock: Callable[[], float]) -> None:

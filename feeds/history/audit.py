@@ -19,7 +19,7 @@ from feeds.store.audit_reports import SymbolAudit
 
 
 class Audit:
-    """Compares the minute bars that were recorded on one market day with the minute bars of their source."""
+    """Compares the recorded minute bars of one market day with the source's minute bars."""
 
     def __init__(self, source: Source, fetch: Fetch, market_days: MarketDays, day: date) -> None:
         self._source = source

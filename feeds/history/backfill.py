@@ -34,7 +34,7 @@ MINUTES_OF_DAYS = 7
 """For how many days minute bars are fetched. Earlier days get only day bars."""
 
 RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
-"""The length of a range in microseconds, by the length of its bars in seconds."""
+"""A dict from the length of a bar in seconds to the length of a range in microseconds."""
 
 
 class FetchedBars(NamedTuple):
@@ -91,10 +91,9 @@ class Backfill:
         return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
-        """Fetches and saves those bars of the last `days` days that begin at `fetched_to` or later.
+        """Fetches and saves the bars since `fetched_to`, for at most the last `days` days. Returns the number of bars.
 
-        Returns how many bars were fetched. `interval` is the length of a bar in seconds; `fetched_to` is in unix
-        microseconds.
+        `interval` is the length of a bar in seconds. `fetched_to` is in unix microseconds.
         """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US

@@ -28,9 +28,10 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """Counts in how many minutes the recorded bar agrees with the source's bar, and counts lost and repeated trades.
+    """Counts the differences between recorded minute bars and the source's bars of the same minutes.
 
-    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether the source counts trades.
+    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether all bars of the source have a
+    count of trades.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,10 @@ class Comparison:
         self.is_counted = True
 
     def add(self, recorded: RecordedMinute | None, bar: Bar) -> None:
-        """Adds a minute in which the source has trades. `recorded` is None if nothing was recorded."""
+        """Adds a minute in which the source has trades.
+
+        `recorded` is None if nothing was recorded. `bar` is the source's bar.
+        """
         units = round(bar.volume / VOLUME_UNIT)
         self.is_counted &= bar.count is not None
         if recorded is None:

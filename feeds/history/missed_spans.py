@@ -1,7 +1,7 @@
 """Stores missed spans, and finds the recorded bars that the spans touch.
 
-A missed span is a span of time in which trades of a symbol were lost. A tape is a symbol of one source whose bars are
-saved. A recorded bar is incomplete if a missed span of its tape touches the bar.
+A missed span is a span of time in which trades of a symbol were lost. A tape is a pair: a symbol and the source of its
+saved bars. A recorded bar is incomplete if a missed span of its tape touches the bar.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
 
 
 def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
-    """Returns the minutes from `begin` to `end` that missed spans touch. Minutes are counted from 1970.
+    """Returns the minutes between `begin` and `end` that missed spans touch, as numbers of minutes since 1970.
 
     `begin` and `end` are in unix microseconds; `end` is excluded.
     """
@@ -83,7 +83,7 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Returns the time of the first update of the oldest recorded day that `span` touches, or None."""
+    """Finds the oldest recorded day that `span` touches. Returns the time of the day's first update, or None."""
     rows = DayBar.objects.filter(
         tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
     )

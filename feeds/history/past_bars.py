@@ -1,8 +1,8 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-The database keeps one bar of each period of a tape. A new bar replaces a bar that was not recorded. A fetched bar also
-replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches it, and if its volume
-and count are at least those of the fetched bar.
+A tape has at most one bar for each minute and for each day. A new bar replaces a bar that was not recorded. A fetched
+bar also replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches it. Its
+volume and count must also be at least those of the fetched bar.
 """
 
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ EMBEDDED: dict[str, Any] = {
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns options for any kind of client. The options in `extra` take precedence.
+    """Returns the options of a Kafka client. The options in `extra` take precedence.
 
     `outage` begins when the client reports that Kafka is unavailable.
     """

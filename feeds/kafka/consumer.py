@@ -98,8 +98,8 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group. Raises BrokerUnavailable, or TopicRefused if `once` is true and the topic is missing.
 
-        `on_revoke` gets the partitions that this member must give up, and may still commit their offsets. `on_lost`
-        gets partitions that another member owns already.
+        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still commit their offsets.
+        `on_lost` gets partitions that another member owns already.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -196,7 +196,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes the ends from `_unread_ends` that these records have reached."""
+        """Removes from `_unread_ends` the partitions whose ends these records have reached."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):

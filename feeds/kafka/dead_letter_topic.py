@@ -30,8 +30,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop, and must not commit the
-    offset of the record that the dead letter holds.
+    written, and is empty if there was no failure. After a failure, the processor must stop, and must not commit the
+    offset of the refused record.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DeadLetterTopic:
             log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a dead letter, or sets `failure`.
+        """Queues a dead letter. If the dead letter cannot be queued, sets `failure`.
 
         After the brokers have acknowledged the dead letter, `poll` calls `on_written`.
         """

@@ -18,8 +18,8 @@ UNKNOWN_OFFSET = -1001
 class PartitionStatistics(msgspec.Struct):
     """The offsets of a partition. A negative number stands for an unknown offset.
 
-    `lo_offset` is the first offset. `hi_offset` is the offset after the last record. `ls_offset` is the offset after
-    the last record that can be read. An open transaction hides later records. `stored_offset` will be committed next.
+    `lo_offset` is the first offset. `hi_offset` is the offset after the last record. `ls_offset` is smaller than
+    `hi_offset` while an open transaction hides the last records. `stored_offset` will be committed next.
     `committed_offset` was committed last.
     """
 

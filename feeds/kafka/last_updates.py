@@ -66,10 +66,10 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns the newest update of each symbol.
+        """Returns the newest update of each symbol near the end of the topic. Raises BrokerUnavailable.
 
-        The seq_id of this update is replaced by the greatest seq_id of all updates of the symbol that were read. Leaves
-        out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The seq_id of the update is replaced by the greatest seq_id that was found for the symbol. Symbols that were not
+        found are left out.
         """
         found: dict[str, Update] = {}
 
@@ -83,9 +83,9 @@ class LastUpdates:
         return found
 
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
-        """Returns the greatest seq_id, the newest timestamp and the last trades of each symbol as a TopicEnd.
+        """Returns for each symbol a TopicEnd: what the last records of the topic say about the symbol.
 
-        Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
+        Symbols that were not found near the end of the topic are left out. Raises BrokerUnavailable.
         """
         ends = SymbolEnds()
 
@@ -106,8 +106,8 @@ class LastUpdates:
     ) -> None:
         """Calls `keep` with the records of `symbols` near the end of the topic.
 
-        The numbers in `windows` say how many records of each partition to search. The numbers are tried one after
-        the other, until `keep` has added all symbols to `found`.
+        Searches `windows[0]` records at the end of each partition, then `windows[1]` records, and so on. Stops when
+        `keep` has added all symbols to `found`.
         """
         deadline = self._clock() + self._timeout
         consumer = Consumer(self._options)
@@ -184,10 +184,7 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer of two updates. Its seq_id becomes the greater seq_id of the two updates.
-
-    If `known` is None, returns `update` unchanged.
-    """
+    """Returns the newer of two updates, with the greater of their two seq_ids. `known` may be None."""
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

@@ -1,7 +1,7 @@
 """Detects records that were deleted before anyone read them, and topics that were created again.
 
 In both cases the Kafka client silently continues at the first record that exists. Gaps that transactions or compaction
-leave are not reported. No update is lost in these gaps.
+leave are not reported, because no update is lost in these gaps.
 """
 
 from collections.abc import Collection
@@ -30,9 +30,10 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Reports each partition that does not continue after the last record that was read or committed.
+        """Reports each partition whose new records do not begin at the expected offset.
 
-        `records` are the records of one read, in order. Partitions that are not in `assigned` are ignored.
+        The first expected offset is the committed offset. Later it is the offset after the last record of the previous
+        call. `records` are the new records of one read, in order. Partitions that are not in `assigned` are ignored.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

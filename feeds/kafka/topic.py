@@ -135,7 +135,10 @@ class Topic:
         return None
 
     def _create_by_metadata_request(self, refusal: KafkaError) -> None:
-        """Lets brokers with auto.create.topics.enable create the topic. Raises TopicRefused if they do not."""
+        """Asks for the topic by name. Brokers with auto.create.topics.enable then create the topic.
+
+        Raises TopicRefused if no broker creates the topic.
+        """
         log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)
         if topic is None or (topic.error is not None and topic.error.code() != KafkaError.LEADER_NOT_AVAILABLE):

@@ -19,9 +19,10 @@ from feeds.store.connection import connect
 
 
 def audit_source(source: str, day: date | None, write: Callable[[str], object]) -> bool:
-    """Audits a source: writes a line per symbol, and stores the report for the page /feeds/audit.
+    """Compares a day's recorded bars with the source's bars. Returns whether all symbols could be compared.
 
-    If `day` is None, audits yesterday. Returns whether all symbols could be compared. Raises CommandError.
+    Writes a line per symbol, and stores the report for the page /feeds/audit. If `day` is None, yesterday is compared.
+    Raises CommandError.
     """
     report = asyncio.run(_audit(source, day))
     for found in report.symbols:

@@ -53,10 +53,11 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns the symbols and native symbols of real tickers by source, such as `{"kraken": [("BTC/USD", "")]}`.
+    """Returns real tickers by source, such as `{"kraken": [("BTC/USD", "")]}`.
 
-    If `symbols` is empty, finds all active tickers. If `source` is given, finds only tickers of this source. Raises
-    CommandError if one of `symbols` is not found.
+    A ticker is a pair: the symbol, and the native symbol or an empty text. If `symbols` is empty, finds all active
+    tickers. If `source` is given, finds only tickers of this source. Raises CommandError if one of `symbols` is not
+    found.
     """
     rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
     rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)

@@ -49,7 +49,7 @@ STOP_SECONDS = 4.0
 """The time limit for stopping the processor."""
 
 STALLED_AFTER_SECONDS = 30.0
-"""A worker that finishes nothing for longer than this is logged as stalled."""
+"""A worker is logged as stalled if it has pending updates and finishes nothing for longer than this."""
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
@@ -182,7 +182,7 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions. A later call resumes the partitions.
+        After a wait of up to PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -199,13 +199,16 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether a worker has `updates` pending updates, or `dead_letters` dead letters are pending."""
+        """Returns whether one of two limits is reached.
+
+        `updates` limits the pending updates of each worker. `dead_letters` limits the pending dead letters.
+        """
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
         """Logs stalled workers, and how many invalid records were not logged one by one.
 
-        Also changes the workers of symbols that have moved to another node of the Redis Cluster.
+        Also adapts the workers to changes of the Redis Cluster.
         """
         self._checked_at = self._clock()
         self._pool.check(STALLED_AFTER_SECONDS)
@@ -229,10 +232,9 @@ class Processor:
         return not self._ledger.pending(partitions)
 
     def _on_revoke(self, partitions: Collection[int]) -> None:
-        """Finishes and commits the records of partitions that another member gets next.
+        """Finishes and commits the records of partitions that another member of the group gets next.
 
-        After that, workers start no more writes for these partitions. Records that are not finished within
-        DRAIN_SECONDS are read again by the other member.
+        Waits up to DRAIN_SECONDS. The other member reads unfinished records again.
         """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)

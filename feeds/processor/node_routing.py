@@ -1,14 +1,15 @@
-"""Chooses the worker of each symbol in a Redis Cluster, so that each worker writes to one node. Pure.
+"""Chooses the worker that writes each symbol in a Redis Cluster. Pure.
 
-A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
-these tags. Call `apply` after these workers have written all their updates.
+All symbols of a node have the same worker. Each symbol has a tag, and symbols with the same tag are always on the same
+node. If tags move to another node, call `plan`, which returns the workers that lose tags. When these workers have
+written all their updates, call `apply`. Then `choose` returns the new workers.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
 
 
 class NodeRouting:
-    """Says which worker writes the symbols of each tag. `workers` is the number of workers.
+    """Holds the worker of each tag. `workers` is the number of workers.
 
     If there are more nodes than workers, some nodes share a worker.
     """
@@ -32,9 +33,9 @@ class NodeRouting:
         return self._worker_of_tag[tag_number(symbol)]
 
     def plan(self) -> set[int]:
-        """Plans which worker writes the symbols of each tag. Returns the workers that lose tags.
+        """Computes the new worker of each tag. Returns the workers that lose tags.
 
-        `apply` carries out the plan.
+        The plan has no effect until `apply` is called.
         """
         version = self._slots.version
         owners = [self._slots.owner(slot) for slot in SLOT_OF_TAG]
@@ -52,14 +53,15 @@ class NodeRouting:
         return {before for before, after in zip(self._worker_of_tag, by_tag, strict=True) if before != after}
 
     def apply(self) -> None:
-        """Applies the last plan: from now on, `choose` returns the planned workers."""
+        """Makes `choose` return the workers of the last plan."""
         # If the previous worker of a symbol still had updates, the updates would be written out of order.
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Returns the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
+        """Returns a worker for a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        Prefers the worker that `tag` had, then the worker with the fewest nodes.
+        The node gets the worker that `tag` had before. If this worker has a node already, the node gets the worker with
+        the fewest nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

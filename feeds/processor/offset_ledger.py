@@ -1,7 +1,7 @@
 """Tracks which records are unfinished. Only the offsets before these records may be committed. Pure.
 
 A record is finished when its update is in Redis, or when its dead letter is acknowledged. A span stands for the records
-that one read returned from one partition. Not thread-safe: only the thread that owns the consumer uses the ledger.
+that one read returned from one partition. Not thread-safe.
 """
 
 from collections import deque
@@ -40,7 +40,7 @@ class OffsetLedger:
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Removes the spans before the first unfinished span of each partition.
+        """Removes the finished spans at the beginning of each partition.
 
         Returns the next offset to store for each partition with a removed span.
         """
@@ -58,7 +58,7 @@ class OffsetLedger:
     def fence(self, partitions: Collection[int] | None = None) -> None:
         """Removes the spans of these partitions from the ledger, and marks the spans as fenced.
 
-        Workers start no write for a fenced span. None stands for all partitions.
+        Workers start no write for a fenced span. If `partitions` is None, all spans are removed.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
@@ -67,7 +67,7 @@ class OffsetLedger:
 
 
 class WorkerProgress:
-    """Tracks the pending updates of each worker, and when the worker last finished an update.
+    """Tracks how many updates of each worker are pending, and when each worker last finished an update.
 
     Times are in monotonic seconds.
     """
@@ -103,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from the number of a stalled worker to the count of its pending updates.
+        """Returns the stalled workers, as a dict from worker number to the count of pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """

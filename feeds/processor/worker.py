@@ -34,7 +34,7 @@ MERGE_SECONDS = 0.05
 
 
 class WriteTask:
-    """The updates that one worker has to write from one read of one partition.
+    """Updates that one worker must write. The updates come from one read of one partition.
 
     `span` stands for the records of this read in the offset ledger. `produced_ms` is the time at which the first of
     these records was produced, in unix milliseconds. `size` is the number of updates before other tasks were merged
@@ -69,10 +69,10 @@ class WriteTask:
 class Worker(threading.Thread):
     """A thread that writes the tasks in its inbox to Redis, in order.
 
-    After a write, the tasks are put into the queue `finished`. A write that fails is repeated until `abandon` is set,
-    or until another member of the group owns the partitions. `failed` says whether a bug has ended the worker,
-    `blocked` whether the last write failed. If `merges` is true, a worker whose writes fail merges new tasks into
-    unfinished tasks of the same partition.
+    After a write, the tasks are put into the queue `finished`. A failed write is repeated until `abandon` is set, or
+    until another member of the group owns the partitions. `failed` says whether a bug has ended the worker. `blocked`
+    says whether the last write failed. If `merges` is true, the worker combines tasks of the same partition while its
+    writes fail.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Worker(threading.Thread):
     def _write(self, tasks: list[WriteTask]) -> bool:
         """Writes the tasks whose partition still belongs to this member of the group.
 
-        Repeats a failed write until `abandon` is set. Returns whether the worker may take further tasks.
+        Repeats a failed write until `abandon` is set. Returns False if `abandon` was set.
         """
         while True:
             owned = [task for task in tasks if not task.span.fenced]

@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""For a late worker, the number of pending updates at which reading stops is this many times as high.
+"""A late worker may have this many times as many pending updates before reading stops.
 
-A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
+A worker of a cluster is late if its last write failed, or if it has pending updates and has finished nothing for
+LATE_AFTER_SECONDS.
 """
 
 REROUTE_SECONDS = 1.0
@@ -76,7 +77,7 @@ class WorkerPool:
     def max_pending(self) -> int:
         """The highest number of pending updates of any worker.
 
-        In a cluster, the updates of a late worker are divided by LATE_SHARE.
+        In a cluster, the number of a late worker is divided by LATE_SHARE.
         """
         if self._routing is None:
             return self.progress.max_pending
@@ -109,7 +110,7 @@ class WorkerPool:
             pass
 
     def check(self, stalled_after: float) -> None:
-        """Logs which workers are stalled, and which have resumed.
+        """Logs which workers have become stalled, and which have resumed.
 
         A worker is stalled if it has pending updates and has finished no update for more than `stalled_after` seconds.
         """
@@ -125,8 +126,8 @@ class WorkerPool:
     def reroute(self, collect: Callable[[float], None]) -> None:
         """Changes the worker of each symbol that has moved to another node of the cluster.
 
-        Waits until the workers that lose symbols have written their pending updates, and calls `collect` meanwhile.
-        Changes nothing if the wait takes longer than REROUTE_SECONDS, or if a write of these workers failed.
+        First waits until the workers that lose symbols have no pending updates. Calls `collect` while waiting. Changes
+        nothing if the wait exceeds REROUTE_SECONDS, or if one of these workers cannot write.
         """
         if self._routing is None or not self._routing.has_changed:
             return

@@ -1,6 +1,6 @@
 """Saves recorded bars to the database and reads them back.
 
-A recorded bar is computed from updates in Kafka. A tape is the database row of one symbol of one source, and each bar
+A recorded bar is computed from updates in Kafka. A tape is a pair: a symbol and the source of its saved bars. Each bar
 refers to a tape. A save that failed may be repeated.
 """
 
@@ -96,9 +96,9 @@ class BarArchive:
         return Past(tape.has_past, tape.past_version, days)
 
     def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
-        """Returns the symbols whose fetched or simulated bars have changed in the database, each with its new Past.
+        """Returns the symbols whose fetched or simulated bars have changed in the database.
 
-        Raises BarArchiveUnavailable.
+        Each symbol comes with its new Past: the summary of these bars. Raises BarArchiveUnavailable.
         """
         by_tape = {symbol_bars.tape_id: symbol_bars for symbol_bars in symbols}
         with translate_errors():
@@ -217,9 +217,9 @@ class BarArchive:
         return bars
 
     def purge(self, before: int, max_rows: int = 10_000) -> int:
-        """Deletes up to `max_rows` minutes that are older than minute `before`. Returns the number of deleted minutes.
+        """Deletes up to `max_rows` minute bars that are older than minute `before`. Returns the number of deleted bars.
 
-        Minutes are counted from 1970. If the result is less than `max_rows`, no older minute is left. Raises
+        Minutes are counted from 1970. If the result is less than `max_rows`, no older bar is left. Raises
         BarArchiveUnavailable.
         """
         deleted = 0

@@ -53,9 +53,10 @@ class BarStores:
     ) -> bool:
         """Loads into memory the stored bars to which these updates belong.
 
-        `sources` is a dict from symbol to source. Skips one-second bars before `oldest_second` and minute bars before
-        `oldest_minute`, both counted from 1970. Returns False if Redis or the database is unavailable.
+        Returns False if Redis or the database is unavailable. `sources` is a dict from symbol to source. Bars of
+        seconds before `oldest_second` and of minutes before `oldest_minute` are left out. Both are counted from 1970.
         """
+        # `_fetch_bars` needs the SymbolBars of each update.
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
     def _load_symbols(self, updates: Collection[Update], sources: Mapping[str, str]) -> bool:
@@ -77,7 +78,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already.
+        """Loads into memory the stored bars to which these updates belong. Skips bars that are in memory already.
 
         Returns False if Redis or the database is unavailable.
         """
@@ -155,7 +156,7 @@ class BarStores:
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Saves some simulated bars for the time before the first recorded prices of simulated symbols.
+        """Saves some of the simulated bars that symbols lack before their first recorded price.
 
         Call this method while `has_missing_past` is true. Returns False if the database is unavailable.
         """
@@ -167,11 +168,9 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds changes that other programs made in the database, and updates Redis.
+        """Updates Redis after other programs have changed tickers or bars in the database.
 
-        If a ticker has another source now, deletes its bars from Redis. If fetched or simulated bars of a symbol have
-        changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis. Returns False if Redis or
-        the database is unavailable.
+        Returns False if Redis or the database is unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
@@ -182,6 +181,7 @@ class BarStores:
             outdated.extend(self._archive.find_outdated(symbols))
 
         def forget() -> None:
+            # The tickers of these symbols have another source now.
             self._recent_bars.forget([found.symbol for found in outdated if not found.is_outdated])
 
         if not (self._database(find) and self._redis(forget)):
@@ -191,6 +191,7 @@ class BarStores:
             symbol_bars.is_outdated = symbol_bars in outdated
         for symbol_bars, past in [*pasts, *((known, known.past) for known in again)]:
             symbol_bars.change_past(past)
+            # A later call of `restore_minutes` copies the symbol's minute bars to Redis.
             self._to_restore.append(symbol_bars)
         return True
 

@@ -5,12 +5,9 @@ values of a bar are:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id).
 - `high` and `low` are the highest and the lowest price.
-- `count` is the number of updates without repeats. A bar remembers the counted updates as runs. A run is a range of
-  timestamps and seq_ids without a gap.
+- `count` is the number of different updates. A bar remembers the counted updates as runs. A run stands for updates with
+  consecutive seq_ids.
 - `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8.
-
-The count is too low in one rare case: two feeds use the same seq_ids for one symbol, and their updates alternate within
-a bar.
 """
 
 from bisect import insort
@@ -112,6 +109,7 @@ class Bar:
         before = after = None
         for run in runs:
             first_at, last_at, first_seq, last_seq = run
+            # In rare cases this is a new update. For example, two feeds may use the same seq_ids for one symbol.
             if first_at <= at <= last_at and first_seq <= seq <= last_seq:
                 return False
             if last_seq == seq - 1 and last_at <= at:
@@ -135,9 +133,9 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of `other`, a bar of the same symbol and period that another recorder made.
+        """Adds the updates of `other`. Returns whether this bar changed.
 
-        Returns whether this bar changed.
+        `other` is a bar of the same symbol and period from another recorder.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):

@@ -78,8 +78,7 @@ class Recorder:
     def run(self, stop: threading.Event) -> bool:
         """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the consumer group.
 
-        Returns whether everything that was read is saved. Raises GroupRefused if Kafka does not let the recorder join
-        the group.
+        Returns whether everything that was read is saved. Raises GroupRefused.
         """
         if not self._join(stop):
             return True

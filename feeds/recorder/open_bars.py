@@ -28,7 +28,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""The greatest number of spans of time with lost trades that one symbol keeps between two saves.
+"""The greatest number of unsaved spans of one symbol. A span is a time in which trades were lost.
 
 If there are more spans, the oldest spans become one span.
 """
@@ -61,8 +61,8 @@ class OpenBars:
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
         """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
 
-        `sources` is a dict from symbol to the source of its updates. A symbol that is not in `sources` has the source
-        `simulated`. Bars from another source do not count as bars in memory.
+        `sources` is a dict from symbol to source; the default is `simulated`. Bars from another source do not count as
+        bars in memory.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -79,10 +79,7 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes from memory the unsaved bars that a symbol has from its earlier source `source`.
-
-        Returns these bars, or None if there are none.
-        """
+        """Removes and returns the unsaved bars of a symbol from its earlier source `source`; None if there are none."""
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)
@@ -97,7 +94,7 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Returns no one-second bars before `oldest_second` and no minute bars before `oldest_minute`. `by_symbol` must
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`. `by_symbol` must
         contain the symbol of each update.
         """
         seconds: dict[SymbolBars, set[int]] = {}
@@ -117,7 +114,7 @@ class OpenBars:
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
         """Adds an update to the bars of its second, its minute and its day. Returns whether a bar changed.
 
-        Changes no one-second bar before `oldest_second` and no minute bar before `oldest_minute`.
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -184,8 +181,8 @@ class OpenBars:
     def mark_saved(self) -> None:
         """Notes that everything in memory is saved to the database.
 
-        Drops all bars from earlier sources. Also drops minute bars and day bars that Redis has too. Always keeps the
-        newest minute bar and the newest day bar of a symbol.
+        Drops the bars from earlier sources, and the bars that Redis has too. Keeps the newest minute bar and the newest
+        day bar of each symbol.
         """
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class PreviousDay(NamedTuple):
-    """A market day before the newest one. `day` is an ordinal (`date.toordinal`). `close` is the last price."""
+    """A market day and its last price, `close`. `day` is an ordinal (`date.toordinal`)."""
 
     day: int
     close: float

@@ -57,8 +57,9 @@ class PastWriter:
         return bool(self._without_minutes or self._without_rest)
 
     def step(self) -> list[SymbolBars]:
-        """Writes a part of the missing bars to the database. Returns the symbols that got their first bars.
+        """Writes a part of the missing bars to the database.
 
+        Returns the symbols that got the minute bars of the 24 hours before their first recorded price.
         Raises BarArchiveUnavailable. The next call then repeats the step.
         """
         if self._without_minutes:

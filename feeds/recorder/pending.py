@@ -1,4 +1,7 @@
-"""Divides updates that are not in bars yet into groups in which each symbol has one source. Pure."""
+"""Groups updates that can be added to bars together. Pure.
+
+In a group, all updates of a symbol come from the same source.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +11,9 @@ from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update whose bars are not loaded yet, with its source and its Kafka partition.
+    """An update that is not in bars yet, with its source and its Kafka partition.
 
-    `missed` holds the spans of time in which trades were lost, from the headers of the Kafka record.
+    `missed` holds spans of time in which trades were lost. The headers of the Kafka record list these spans.
     """
 
     update: Update
@@ -20,7 +23,7 @@ class PendingUpdate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Consecutive updates in which each symbol has one source. `sources` is a dict from symbol to source."""
+    """Consecutive updates. All updates of a symbol come from one source: `sources` is a dict from symbol to source."""
 
     updates: Sequence[PendingUpdate]
     sources: dict[str, str]

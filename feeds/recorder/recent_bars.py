@@ -1,7 +1,7 @@
 """Writes recent bars to Redis and reads them back.
 
 The recent bars of a symbol are the bar of its newest day, its last one-second bars and its last minute bars. A symbol
-has one ring of seconds and one ring of minutes. A ring is a string in which each new bar replaces the oldest bar.
+has one ring of seconds and one ring of minutes. A ring is a Redis string in which a new bar replaces the oldest bar.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ class RecentBars:
         self._client = client
         self._prefix = symbol_prefix(client)
         self._created: list[SymbolBars] = []
-        """Symbols that had no ring of minutes in Redis, and that `write` has not returned yet."""
+        """Symbols that had no ring of minutes in Redis. The next `write` that succeeds returns these symbols."""
         self._write_bars = Script(client, WRITE_BARS)
         seconds_ttl, minutes_ttl, day_ttl = (
             ttl // timedelta(milliseconds=1) for ttl in (SECONDS_TTL, MINUTES_TTL, DAY_TTL)
@@ -91,10 +91,9 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from symbol to the second of its newest update in Redis, counted from 1970.
+        """Returns the second of each symbol's newest update in Redis, counted from 1970; -1 if Redis has no bars.
 
-        The second is -1 if Redis has no bars of the symbol. `sources` is a dict from symbol to source. Deletes the bars
-        of a symbol if they come from another source. Raises StoreUnavailable.
+        `sources` is a dict from symbol to source. Bars from another source are deleted. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])
@@ -156,7 +155,7 @@ class RecentBars:
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
     """Returns the arguments of `write_bars.lua` for the unwritten bars of one ring.
 
-    The first argument is the number of bars. An offset in the ring and the bytes follow for each bar.
+    The first argument is the number of bars. Two arguments follow for each bar: its offset in the ring and its bytes.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US

@@ -19,8 +19,8 @@ MINUTE_US = 60 * SECOND_US
 class BarSeries:
     """The open bars of one symbol that have the same length: seconds, minutes or days.
 
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. Bars
-    that start after `newest_stored` need not be fetched. `unwritten` holds the starts of the bars that Redis does not
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
+    bar that starts after `newest_stored` is never fetched. `unwritten` holds the starts of the bars that Redis does not
     have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 

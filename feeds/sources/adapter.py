@@ -16,8 +16,8 @@ from feeds.sources.events import Bar, Event, Trade
 class BadMessage(Exception):
     """A message of a source does not have the documented shape.
 
-    The text says what is wrong and contains no part of the message. `events` are the events of the valid parts of the
-    message.
+    The text of the error says what is wrong, and contains no part of the message. `events` are the events of the valid
+    parts of the message.
     """
 
     def __init__(self, reason: str, events: Sequence[Event] = ()) -> None:
@@ -52,7 +52,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Adapter(Protocol):
-    """Speaks the protocol of a source on one connection. Each connection gets a new adapter."""
+    """Speaks the protocol of a source on one connection. Each connection gets a new adapter.
+
+    A native symbol is the name that the source gives an instrument.
+    """
 
     def open(self) -> Sequence[str]:
         """Returns the messages to send when the connection is open."""
@@ -96,22 +99,22 @@ class History(Protocol):
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns a pair: the missed trades in a response, and the next request.
 
-        The next request is None after the last response. Leaves out the trades `after` and `until`. The result may
-        contain other trades that the caller knows.
+        The next request is None after the last response. The trades may include trades that the caller knows already,
+        but not `after` and `until`.
         """
         ...
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:
-        """Returns the first request for bars from `start` to `end`, which are in unix microseconds.
+        """Returns the first request for the bars from `start` to `end`.
 
-        `interval` is the length of a bar: 60 or 86,400 s.
+        `interval` is the length of a bar: 60 or 86,400 seconds. `start` and `end` are in unix microseconds.
         """
         ...
 
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the closed bars in a response, and the next request.
+        """Returns a pair: the finished bars in a response, and the next request.
 
         The next request is None after the last response. The bars start at `start` or later, and end at `end` or
         earlier.
@@ -145,8 +148,8 @@ class Source(msgspec.Struct, frozen=True):
     a connection is replaced; None means never.
 
     `make_headers` returns the headers with the credentials for each HTTP request. `is_sequential` says whether gaps in
-    `Trade.sequence` show missed trades. `may_redistribute` says whether the vendor's terms allow a public page; `terms`
-    names the reason in a few words.
+    `Trade.sequence` show missed trades. `may_redistribute` says whether the vendor's terms allow a public page. `terms`
+    says in a few words what these terms allow or forbid.
     """
 
     name: str

@@ -41,7 +41,7 @@ ALREADY_AUTHENTICATED = 403
 """The code of an error that is ignored: the connection is authenticated already."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""How many seconds to wait if Alpaca counts too many connections. A lost connection counts for this long."""
+"""How many seconds to wait if Alpaca allows no further connection. Alpaca counts a lost connection for this long."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -246,8 +246,8 @@ class AlpacaAdapter:
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
         """Handles an error that Alpaca sent for a subscription request.
 
-        If the request had several symbols, requests each half again. If the request had one symbol, returns an event
-        that the symbol is refused.
+        If the request had several symbols, requests each half of the symbols again. If the request had one symbol,
+        returns a SymbolRefused event.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

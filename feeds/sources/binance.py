@@ -94,8 +94,8 @@ class BinanceAdapter:
     """Speaks Binance's protocol on one connection.
 
     `_answers` has an item for each unanswered request. A key is the id of the request. A value is the event that
-    `receive` returns if the request succeeds. `_refused` holds symbols that cannot be requested. The next call of
-    `receive` reports these symbols.
+    `receive` returns if the request succeeds. `_refused` holds the symbols that the next call of `receive` reports as
+    refused.
     """
 
     def __init__(self, _credentials: Credentials) -> None:

@@ -224,7 +224,7 @@ class CoinbaseAdapter:
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
         """Requests the two halves of a refused chunk again.
 
-        If the chunk has only one product, returns an event that the product is refused.
+        If the chunk has only one product, returns a SymbolRefused event.
         """
         if len(chunk) == 1:
             self._waiting.remove(chunk)

@@ -49,7 +49,7 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 class ReportedError(BadMessage):
     """A source answered a request with an error.
 
-    The text quotes the source's own error text, made printable and short.
+    This exception quotes the source's error text, made printable and short.
     """
 
     def __init__(self, reason: str) -> None:
@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length of the message. The length of a str is its number of characters.
+    `limit` is the greatest length of the message: in bytes, or in characters for a str.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
@@ -94,9 +94,9 @@ def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Raises BadMessage.
 
-    Cuts off digits after the microseconds. Raises BadMessage.
+    Returns unix microseconds. Further digits are cut off.
     """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
@@ -122,10 +122,8 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, which is in unix microseconds.
-
-    Raises BadMessage if the timestamp is before 2001, or too large to be exact in Redis and in clients.
-    """
+    """Returns `timestamp`, in unix microseconds. Raises BadMessage if it is before 2001 or not below MAX_NUMBER."""
+    # Redis and clients cannot hold larger numbers exactly.
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
     return timestamp
@@ -167,10 +165,9 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade. If `trade.sequence` is None, returns the id as a number.
+    """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    Returns None if the id is not a number either. Call this function only for a source whose trade ids are sequence
-    numbers.
+    The number is `trade.sequence`, or the trade's id if `trade.sequence` is None. Returns None if neither is a number.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
@@ -179,7 +176,7 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the range of sequence numbers between those of the trades `after` and `until`.
+    """Returns the range of the sequence numbers between the trades `after` and `until`.
 
     The range is empty if `after` is None, or if one of the trades has no sequence number.
     """

@@ -1,8 +1,12 @@
 """Speaks version 2 of Kraken's WebSocket protocol, without a key.
 
-Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one, so the ids also serve as sequence
-numbers. The channel `status`, which needs no request, tells the state of Kraken's trading engine. The channel
-`instrument` tells the states of all pairs. The channel `ticker` tells the best prices.
+Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one, so they are also sequence numbers. The
+adapter reads four channels:
+
+- `trade`: the trades;
+- `ticker`: the best prices;
+- `instrument`: the states of all pairs;
+- `status`: the state of Kraken's trading engine. Kraken sends this channel without a request.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -217,7 +221,7 @@ def _requests(
 ) -> Sequence[str]:
     """Returns the messages that subscribe or unsubscribe symbols on the channels `trade` and `ticker`.
 
-    `method` is `subscribe` or `unsubscribe`. The arguments `trade` and `ticker` are further options of these channels.
+    `method` is `subscribe` or `unsubscribe`. The dicts `trade` and `ticker` hold further options of the channel.
     """
     parts = [list(chunk) for chunk in chunks(natives, CHUNK)]
     trades = [_request(method, TRADE_REQUEST, {"channel": "trade", "symbol": part, **trade}) for part in parts]

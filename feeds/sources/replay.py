@@ -5,8 +5,8 @@ Pure: the lines are an argument. A file has a header with columns in any order, 
     symbol,time,price,size                   one trade per line; size is optional
     date,open,high,low,close,volume          one bar per line, of a day or less; a column symbol is optional
 
-A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a number tells the unit. A time
-without an offset from UTC is in UTC. All times of a file have the same form.
+A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a unix time tells its unit. An ISO
+8601 time without an offset is in UTC. All times of a file have the same form.
 """
 
 import csv
@@ -34,7 +34,7 @@ BAR_TIMES = ("date", "timestamp", "time")
 """The possible names of the column with the start of a bar. The preferred name comes first."""
 
 NO_PRICE = frozenset({"", "null", "n/d", "nan"})
-"""The texts, in lower case, that exports write as the price of a day without trades."""
+"""The texts, in lower case, that stand for the price of a day without trades."""
 
 UNITS = {
     "unix seconds": (10**9, 10**11, 1_000_000),
@@ -60,20 +60,20 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The trades of a file. `time_form` names the form of the file's times: `ISO 8601` or a key of UNITS."""
+    """The trades of a file. `time_form` is the form of the file's times: `ISO 8601` or a key of UNITS."""
 
     trades: Sequence[ReplayTrade]
     time_form: str
 
     @property
     def title(self) -> str:
-        """The text that pages show instead of the name of a source."""
+        """The text that pages show instead of the name of a source, such as `Replay of 2026-11-22`."""
         first = _EPOCH + timedelta(microseconds=self.trades[0].time)
         return f"Replay of {first:%Y-%m-%d}"
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One line of a file, with its symbol and its time. `cells` is a dict from column to text."""
+    """One line of a file. `line` is the number of the line. `cells` is a dict from column to text."""
 
     line: int
     cells: Mapping[str, str]
@@ -118,7 +118,7 @@ def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
 def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
     """Returns the trades from the time `text` on. Raises BadReplay if there are no such trades.
 
-    `text` has one of the forms that times in a file may have.
+    `text` is a time in ISO 8601 or a unix time.
     """
     start, _form = read_time(text)
     left = [trade for trade in trades if trade.time >= start]
@@ -128,9 +128,9 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Returns the speed of a replay: the number of seconds of the file that pass in one second.
+    """Returns the speed of a replay: how many seconds of the file pass in one second.
 
-    The text `max` gives infinity. Raises BadReplay.
+    The text `max` gives infinity. Raises BadReplay if the text is no valid speed.
     """
     if text == "max":
         return inf
@@ -140,9 +140,9 @@ def read_speed(text: str) -> float:
 
 
 def read_time(text: str) -> tuple[int, str]:
-    """Returns a time in unix microseconds, and the name of the form that the time has in `text`.
+    """Returns a pair: the time in unix microseconds, and the form of `text`. Raises BadReplay.
 
-    The name is `ISO 8601` or a key of UNITS. Raises BadReplay.
+    The form is `ISO 8601` or a key of UNITS, such as `unix seconds`.
     """
     try:
         if not _NUMBER.fullmatch(text):
@@ -206,7 +206,7 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str], symbol: str
 
 
 def _read_ticks(rows: Iterable[_Row]) -> list[ReplayTrade]:
-    """Returns trades in the order of the file. Reverses the order if the file has the newest trades first."""
+    """Returns one trade per line. Reverses their order if the file begins with the newest trade."""
     trades: list[ReplayTrade] = []
     for row in rows:
         size = _read_amount(row, "size")
@@ -227,7 +227,7 @@ def _read_bars(rows: Iterable[_Row]) -> list[ReplayTrade]:
 
 
 def _bar_trades(row: _Row, step: int) -> list[ReplayTrade]:
-    """Returns the trades of a bar, `step` microseconds apart.
+    """Returns the four trades of a bar, `step` microseconds apart.
 
     A rising bar has its low before its high. A falling bar has its high before its low.
     """

@@ -17,7 +17,7 @@ MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields pairs for one pass through a file: the time at which a trade is due, and the trade.
+    """Yields a pair for each trade of a file: the time at which the trade is due, and the trade.
 
     The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
     Each trade gets a new timestamp and a new id.
@@ -32,9 +32,10 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
 
 
 class ReplayClock:
-    """Passes through the trades of a replay once, or again and again if `is_loop` is true.
+    """Tells which trades of a replay are due.
 
-    `trades` has at least one trade. If `speed` is infinite, all trades are due immediately.
+    `trades` must not be empty. If `is_loop` is true, the trades begin again after the last trade. If `speed` is
+    infinite, all trades are due immediately.
     """
 
     def __init__(self, trades: Sequence[ReplayTrade], speed: float, start: int, is_loop: bool = False) -> None:

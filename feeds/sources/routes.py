@@ -1,4 +1,4 @@
-"""Keeps the requested and the acknowledged native symbols of a connection, and the states of symbols.
+"""Keeps which native symbols a connection has requested, and which of them the source has acknowledged.
 
 Pure. Only prices of acknowledged symbols are passed on.
 """
@@ -12,7 +12,7 @@ MAX_STATES = 20_000
 
 
 class Routes:
-    """Knows the native symbols whose prices one connection passes on: the symbols that the source acknowledged."""
+    """The requested and the acknowledged native symbols of one connection, and the states of symbols."""
 
     def __init__(self) -> None:
         self._asked: dict[str, None] = {}
@@ -49,9 +49,9 @@ class Routes:
         return [Subscribed(acknowledged), *states]
 
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
-        """Notes the state of a symbol. Returns an event if the state has changed and the symbol is acknowledged.
+        """Notes the state of a symbol. Returns an event if the state of an acknowledged symbol has changed.
 
-        If the symbol is not acknowledged yet, `acknowledge` reports the state later.
+        `acknowledge` reports the states of other symbols later.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

@@ -1,4 +1,4 @@
-"""Simulates trades whose prices are random walks that return to a base price.
+"""Simulates trades with prices that move randomly around a base price.
 
 Pure: no I/O, and the clock is an argument. One step makes one update of every active instrument.
 """
@@ -40,7 +40,7 @@ FRACTION_DECIMALS = 4
 class Instrument(msgspec.Struct, frozen=True):
     """The parameters of the simulated price of one symbol.
 
-    `volatility` is in basis points per 100 ms; `decimals` is the number of digits after the point. An instrument that
+    `volatility` is in basis points per 100 ms. `decimals` is the number of digits after the point. An instrument that
     is not `active` gets no updates.
     """
 
@@ -62,7 +62,7 @@ def size_decimals(base_price: float) -> int:
 
 
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
-    """Returns a factor and a standard deviation, which say how the logarithm of a price moves in `seconds` seconds.
+    """Returns how the logarithm of a price moves in `seconds` seconds: a factor and a standard deviation.
 
     First, the distance of the logarithm from its mean is multiplied by the factor. Then a random number with the
     standard deviation is added.
@@ -124,7 +124,7 @@ class RandomWalk:
         self._set_parameters(instrument)
 
     def step(self, now: int) -> Update:
-        """Returns the next update. `now` is in unix microseconds. Each timestamp is greater than the last timestamp."""
+        """Returns the next update. Its timestamp is greater than the last timestamp. `now` is in unix microseconds."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
         # The first seq_id is the time in unix milliseconds. It is higher than any earlier seq_id, even after a purge of
@@ -161,7 +161,7 @@ class RandomWalk:
 class PriceSimulator:
     """The random walks of all instruments.
 
-    `interval` is the number of seconds between two steps. With the same `seed`, a symbol has the same path in each run.
+    `interval` is the number of seconds between two steps. The same `seed` gives the same random numbers in each run.
     """
 
     def __init__(self, interval: float, seed: str) -> None:
@@ -172,9 +172,9 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the simulated price of a symbol continue after the update `last`.
+        """Continues the simulated price of a symbol after the update `last`.
 
-        Changes nothing if a newer update of the symbol is known already.
+        Ignores `last` if a newer update of the symbol is known already.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last

@@ -30,7 +30,7 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""Day bars of the time before the minute bars are made from bars of this length. A day has six such bars."""
+"""The length of the bars from which day bars are made, for days before the minute bars. A day has six such bars."""
 
 SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
@@ -43,7 +43,7 @@ class SimulatedPast:
     """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
     `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
-    Bars are made backwards in time: each call of `minutes` or `bars` makes older bars than the call before.
+    Each call of `minutes` or `bars` makes older bars than the call before.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -59,17 +59,14 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Returns `count` minute bars, oldest first.
-
-        The first call returns the bars before `end`. Each later call returns the bars before those of the last call.
-        """
+        """Returns `count` minute bars, oldest first. The first call returns the bars before `end`."""
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":
         """Returns the minute bars of a week and the day bars of a year.
 
-        `day_at` returns the ordinal of the market day that contains a time in unix microseconds. The day that contains
-        `end` has no bar.
+        `day_at` takes a time in unix microseconds and returns the ordinal of its market day. The day of `end` has no
+        day bar.
         """
         last_day = day_at(self._end)
         minutes = self.minutes(MINUTE_COUNT)
@@ -111,7 +108,7 @@ class SimulatedPast:
     def _amounts(self, seconds: int) -> tuple[float, float]:
         """Returns mean and standard deviation of the amount that is traded in `seconds` seconds.
 
-        An amount is price times size, summed over all updates.
+        The amount is price times size, summed over all updates.
         """
         count = max(1.0, seconds / self._interval)
         return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT

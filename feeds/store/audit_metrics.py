@@ -1,4 +1,4 @@
-"""Serves the newest audits as metrics. Each scrape reads the audits from Redis.
+"""Shows the newest audit of each source as Prometheus metrics. Each scrape reads the audits from Redis.
 
 An audit compares the recorded minutes of a day with the minutes that the source reports.
 """

@@ -22,17 +22,21 @@ TTL = timedelta(days=8)
 class SymbolAudit(msgspec.Struct, frozen=True):
     """How well the recorded minutes of a symbol on one day match the minutes that the source reports.
 
-    `minutes` is the number of minutes in which the source has trades: the sum of four numbers.
+    `minutes` is the number of minutes in which the source has trades. Each of these minutes is counted in one field:
 
-    - `exact`: minutes that are equal;
-    - `different`: minutes that are not equal;
-    - `missing`: minutes that were not recorded;
-    - `replaced`: minutes that were recorded incompletely, so that a fetched bar replaced them before the audit.
+    - `exact`: the recorded minute is equal;
+    - `different`: the recorded minute is not equal;
+    - `missing`: the minute was not recorded;
+    - `replaced`: the minute was recorded incompletely, and a fetched bar replaced it before the audit.
 
-    `lost` and `repeated` are numbers of trades, or None if the source does not count trades. `lost_volume` and
-    `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes that lack trades
-    because the feeder lost trades. The `replaced` minutes are not counted in `incomplete`. `problem` is the reason why
-    the symbol could not be compared.
+    The other fields are:
+
+    - `lost` and `lost_volume`: the number and the volume of trades that the recorded minutes lack;
+    - `repeated` and `repeated_volume`: the number and the volume of trades that the recorded minutes have too often;
+    - `incomplete`: the number of recorded minutes in which the feeder lost trades, without the `replaced` minutes;
+    - `problem`: the reason why the symbol could not be compared.
+
+    Volumes are in units of the instrument. `lost` and `repeated` are None if the source does not count trades.
     """
 
     symbol: str

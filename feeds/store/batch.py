@@ -12,7 +12,7 @@ EncodedUpdate = tuple[Update, bytes]
 class SymbolUpdates:
     """The updates of one symbol, each newer than the update before.
 
-    `first` and `last` are the first and the last update. `values` holds all updates, encoded.
+    `first` and `last` are the first and the last update. `values` holds the encoded bytes of all updates.
     """
 
     __slots__ = ("first", "last", "values")

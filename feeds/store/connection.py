@@ -41,7 +41,7 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for renewing leases and owned symbols. Its time-outs are shorter than the 3 s after which both expire."""
+"""The profile for renewing leases and owned symbols, which expire after 3 s. The time-outs are shorter."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
@@ -58,7 +58,7 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server cannot take writes. It is a replica now, or it cannot reach its master.
+    """The server is a replica now, or it cannot reach its master.
 
     After this error, redis-py repeats the command on a new connection, which may reach the master.
     """
@@ -93,8 +93,8 @@ class AsyncMasterConnection(redis.asyncio.Connection):
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: SlotMap | None = None) -> redis.Redis:
     """Returns a client of a server or of a cluster.
 
-    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `nodes`, a tuple of
-    pairs of host and port, and `password`. Clients of a cluster may share `slots`.
+    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `password` and
+    `nodes`: a tuple of pairs (host, port). Clients of a cluster may share `slots`.
     """
     if is_cluster_address(address):
         return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))
@@ -114,10 +114,7 @@ def is_cluster_address(address: Mapping[str, Any]) -> bool:
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
-    """Returns a slot map of a cluster, which several clients can share.
-
-    The map is empty until a client asks the cluster which node serves each slot.
-    """
+    """Returns an empty slot map of a cluster. Several clients can share the map."""
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
@@ -202,8 +199,8 @@ class Script:
     def call_each(self, calls: Iterable[tuple[list[str], list[Any]]]) -> list[Any]:
         """Runs the script once for each pair of keys and arguments. Returns the results.
 
-        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls; the result of a
-        failed call is a RedisError.
+        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls. The result of a
+        failed call is then a RedisError.
         """
         if not isinstance(self._client, ClusterClient):
             return [self(keys, arguments) for keys, arguments in calls]

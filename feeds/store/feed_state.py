@@ -23,8 +23,8 @@ class FeedState(msgspec.Struct, frozen=True):
 
     `state` is a value of `feeds.sources.events.SourceState`, and `since` is the time at which this state began.
     `last_message` is the time of the last message, or 0 before the first message. Times are in unix microseconds.
-    `symbols` is a dict from a value of `SymbolState`, such as `unknown`, to the symbols in that state. Symbols that are
-    traded are left out.
+    `symbols` is a dict from a symbol state, such as `unknown`, to the symbols in this state. It leaves out traded
+    symbols.
     """
 
     state: str
@@ -84,7 +84,7 @@ def feed_prefix(client: Any) -> str:
 
 
 def decode_state(value: bytes | None) -> FeedState | None:
-    """Returns the state in a value of Redis, or None if the value is no valid state."""
+    """Decodes a value of Redis. Returns None if the value is no valid state."""
     if value is None or len(value) > MAX_STATE_BYTES:
         return None
     try:

@@ -22,9 +22,9 @@ def is_alive(pid: int) -> bool:
 
 
 class Holder:
-    """The identity under which a process holds leases or symbols. `name` is unique: `host:pid:run:token`.
+    """An identity under which a process holds leases or symbols.
 
-    Each start of a program has another `run`. All holders of one process have the same `run`.
+    `name` is unique and has the form `host:pid:run:token`. `run` identifies the start of the program.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Holder:
 def parse_holder(name: str) -> tuple[str, int, str]:
     """Reads host, process id and run from the name of a holder.
 
-    A malformed name gives the host `an unknown host`, which no real host has.
+    For a malformed name, the host is `an unknown host`.
     """
     host, _, rest = name.partition(":")
     pid, _, rest = rest.partition(":")

@@ -1,7 +1,6 @@
 """Reads many keys at once, and makes the prefixes of key names.
 
-On one server, names have no prefix. In a cluster, a prefix contains a tag, and keys with the same tag have the same
-slot. The functions recognize a cluster by the class of the client.
+On one server, names have no prefix. In a cluster, a prefix contains a tag. Keys with the same tag have the same slot.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ def is_cluster(client: Any) -> bool:
 
 
 def symbol_prefix(client: Any) -> Callable[[str], str]:
-    """Returns a function from symbol to the prefix of the symbol's keys and channel.
+    """Returns a function that takes a symbol and returns the prefix of the symbol's keys and channel.
 
     In a cluster the prefix is `{tag}.`. On one server it is empty.
     """
@@ -30,7 +29,7 @@ def symbol_prefix(client: Any) -> Callable[[str], str]:
 def group_prefix(client: Any, group: str) -> str:
     """Returns the prefix of keys that one command or one script uses together.
 
-    In a cluster the prefix is `{group}.`, so that all these keys have the same slot. On one server it is empty.
+    In a cluster the prefix is `{group}.`, which gives all these keys the same slot. On one server it is empty.
     """
     return f"{{{group}}}." if is_cluster(client) else ""
 

@@ -24,8 +24,7 @@ class Lease:
     """A right that at most one program has at a time.
 
     The lease is the Redis key `lease:NAME`, which contains the holder's name and expires after TTL. The holder calls
-    `renew` about once a second. `right` says in error messages what the holder does, such as `generator feeds
-    market_ticks`.
+    `renew` about once a second. `right` names the right in error messages, such as `generator feeds market_ticks`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:
@@ -39,8 +38,8 @@ class Lease:
     def acquire(self, wait: Callable[[float], object]) -> None:
         """Takes the lease. If another program holds the lease, waits until the lease expires.
 
-        `wait` is a function that sleeps for the given seconds. Raises LeaseHeld if the other program renews the lease,
-        and StoreUnavailable if Redis does not answer.
+        `wait` sleeps for the given seconds. Raises LeaseHeld if the other program renews the lease. Raises
+        StoreUnavailable.
         """
         dead, previous_ttl = "", -1
         for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
@@ -60,7 +59,7 @@ class Lease:
     def renew(self) -> None:
         """Renews the lease. If Redis has lost the lease, takes the lease again.
 
-        Raises LeaseHeld if another program has the lease, and StoreUnavailable if Redis does not answer.
+        Raises LeaseHeld if another program has the lease. Raises StoreUnavailable.
         """
         if (held := self._try_take("")) is not None:
             raise self._held_by(held[0])
@@ -73,7 +72,7 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Takes or renews the lease. Returns None on success. The holder `dead` loses the lease.
+        """Takes or renews the lease, also if the holder `dead` has it. Returns None on success.
 
         If another holder has the lease, returns the name of that holder and the remaining TTL in milliseconds.
         """

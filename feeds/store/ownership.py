@@ -1,9 +1,8 @@
 """Decides which process may publish a symbol: only one process at a time.
 
 The Redis key `owner:TOPIC:SYMBOL` contains the name of the symbol's owner and expires after TTL. The hash
-`owners:TOPIC` contains the last owner of each symbol and does not expire with the keys. An owner renews its symbols
-about once a second. An owner releases a symbol only after the brokers have acknowledged the symbol's last update. If
-Redis does not answer, owners keep their symbols, and no process takes further symbols.
+`owners:TOPIC` contains the last owner of each symbol and does not expire. An owner renews its symbols about once a
+second. An owner releases a symbol only after the brokers have acknowledged the symbol's last update.
 """
 
 from collections.abc import Collection, Sequence
@@ -39,10 +38,9 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes or renews all symbols that no other holder owns. Returns the symbols that this holder owns now.
+        """Takes or renews each symbol that no other holder owns. Returns the symbols that this holder owns now.
 
-        If the owner of a symbol was a process of this host that has ended, takes the symbol too. Raises
-        StoreUnavailable; the call may be repeated.
+        Also takes the symbols of ended processes of this host. Raises StoreUnavailable. The call may then be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -52,10 +50,9 @@ class Ownership:
         return set(symbols) - others.keys()
 
     def renew(self, symbols: Collection[str]) -> set[str]:
-        """Renews symbols that were claimed. Returns the symbols that are still owned.
+        """Renews symbols that this holder has claimed before. Returns the symbols that this holder still owns.
 
-        A symbol whose key has expired is still owned if no other holder has claimed it meanwhile. Raises
-        StoreUnavailable.
+        An expired symbol is lost only if another holder has claimed it. Raises StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
 
@@ -68,7 +65,7 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns.
+        """Claims symbols in Redis. Returns a dict from symbol to holder, for the symbols that other holders own.
 
         The holders `dead` lose their symbols. `renews` says whether this holder has claimed all symbols before.
         """

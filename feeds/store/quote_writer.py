@@ -29,9 +29,9 @@ class QuoteWriter:
         self._run = Script(client, WRITE_IF_NEWER)
 
     def write(self, batch: Batch) -> int:
-        """Stores and publishes the updates that are newer than the stored quotes. Returns how many updates were newer.
+        """Stores and publishes the updates that are newer than the stored quotes. Returns the number of these updates.
 
-        Raises StoreUnavailable. After this error, the same batch may be written again.
+        Raises StoreUnavailable. The same batch may then be written again.
         """
         keys = [stock_key(symbol) for symbol in batch.by_symbol]
         return int(self._run(keys, [*self._head, *script_arguments(batch.by_symbol.values())]))

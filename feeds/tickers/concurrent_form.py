@@ -35,8 +35,8 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
         """Compares one field with the database.
 
-        If only another person has changed the field, keeps the value in the database. If both persons have changed the
-        field, adds an error to the form.
+        If only another person has changed the field, keeps the value in the database. If the user and another person
+        have entered different values, adds an error to the form.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

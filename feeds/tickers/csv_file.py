@@ -20,21 +20,17 @@ ESCAPED_COLUMNS = ("name", "native")
 
 
 class PlainError(Error):  # type: ignore[misc]
-    """An error that is shown without a traceback.
+    """An error that is shown without a traceback."""
 
-    The class `Error` of django-import-export shows a traceback with paths of the server.
-    """
-
+    # The class `Error` of django-import-export shows a traceback with paths of the server.
     traceback = ""
 
 
 class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
-    """Refuses a word that is neither yes nor no.
-
-    The BooleanWidget of django-import-export reads such a word as no.
-    """
+    """Refuses a word that is neither yes nor no."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
+        # The BooleanWidget of django-import-export reads an unknown word as no.
         return None if value in self.NULL_VALUES else read_yes_or_no(str(value))
 
 
@@ -46,12 +42,10 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 
 
 class TextDiff(Diff):  # type: ignore[misc]
-    """Shows the changes of an import as plain text.
-
-    The HTML of django-import-export contains inline styles, which the content security policy blocks.
-    """
+    """Shows the changes of an import as plain text."""
 
     def as_html(self) -> list[str]:
+        # The HTML of django-import-export contains inline styles, which the content security policy blocks.
         pairs = zip(map(str, self.left), map(str, self.right), strict=True)
         return [right if self.new or left == right else f"{left} → {right}" for left, right in pairs]
 

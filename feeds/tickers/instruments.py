@@ -12,7 +12,7 @@ from feeds.tickers.table import SkippedTickers, read_table
 class TickerReader:
     """Reads all tickers whose source is `simulated`, active or not.
 
-    The function `seed`, which fills an empty table, is called before the first read.
+    The first `read` calls the function `seed`, which fills an empty table.
     """
 
     def __init__(self, seed: Callable[[], object]) -> None:

@@ -1,7 +1,6 @@
 """Finds tickers that share a native symbol of a source.
 
-A source sends one stream of prices for each native symbol, so at most one active ticker of a source may use a native
-symbol. The database cannot check this rule, because only the code of a source knows the native symbols of most tickers.
+At each source, at most one active ticker may use a native symbol. The source sends one stream for each native symbol.
 """
 
 from feeds.errors import UnknownSource
@@ -23,17 +22,16 @@ def native_of(source: str, symbol: str, native: str) -> str:
 
 
 def describe_namesake(ticker: Ticker) -> str:
-    """Returns a sentence that names another active ticker with the same native symbol at the same source.
+    """Returns an error text if another active ticker has the same native symbol at the same source.
 
-    Returns an empty text if there is no such ticker, or if `ticker` is not active. Also returns an empty text if
-    `ticker` is active in the database already, with the same source and native symbol.
+    The text is empty if there is no such ticker, or if `ticker` is not active.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""
     columns = "source", "symbol", "native"
     stored = Ticker.objects.filter(pk=ticker.pk, active=True).values_list(*columns).first()
     native = native_of(ticker.source, ticker.symbol, ticker.native)
-    # Otherwise a person could not edit a row that breaks the rule already.
+    # A row that breaks the rule in the database already is accepted. Otherwise no person could edit this row.
     if not native or (stored is not None and (stored[0], native_of(*stored)) == (ticker.source, native)):
         return ""
     others = Ticker.objects.filter(source=ticker.source, active=True).exclude(symbol=ticker.symbol).order_by("symbol")

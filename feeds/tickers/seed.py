@@ -25,8 +25,8 @@ NO_PRICES: Mapping[str, float] = MappingProxyType({})
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
     """Creates a ticker for each symbol if the table is empty. Returns the number of created tickers.
 
-    `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol without a price starts at
-    DEFAULT_PRICE. Raises BadTicker if a symbol or a price is not valid.
+    `prices` is a dict from symbol to base price, as in `find_price`. The default price is DEFAULT_PRICE. Raises
+    BadTicker if a symbol or a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -41,8 +41,8 @@ def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
 def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
     """Fills an empty table with about forty well-known instruments. Returns the number of created tickers.
 
-    `prices` is a dict from symbol to a base price that replaces the default price. Raises BadTicker if a price is not
-    valid.
+    `prices` is a dict from symbol to base price. These prices replace the default prices. Raises BadTicker if a price
+    is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -62,7 +62,7 @@ def _shell_name(symbol: str) -> str:
 
 
 def find_price(symbol: str, prices: Mapping[str, float]) -> float | None:
-    """Returns the price of a symbol, or None if there is no price.
+    """Returns the price of a symbol, or None if `prices` has no price for the symbol.
 
     The keys of `prices` are symbols, such as `BRK.B`, or their forms in names of variables, such as `BRK_B`.
     """
@@ -98,8 +98,8 @@ def _check(ticker: Ticker) -> None:
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
     """Creates the tickers `starters` if the source has no tickers. Returns the number of created or changed tickers.
 
-    If `replace` is true, simulated tickers with the same symbols get the source `source`. Set `replace` only for a
-    table that no person has edited. Raises BadTicker if two starters have the same native symbol.
+    If `replace` is true, simulated tickers with the same symbols get this source. Raises BadTicker if two starters have
+    the same native symbol.
     """
     _check_natives(source, starters)
     with transaction.atomic():
@@ -108,6 +108,7 @@ def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
         wanted = {starter.symbol: starter for starter in starters}
         existing = Ticker.objects.filter(symbol__in=wanted)
         known = set(existing.values_list("symbol", flat=True))
+        # Callers set `replace` only for a table that no person has edited.
         changed = existing.filter(source=SIMULATED).update(source=source) if replace else 0
         new = [Ticker(source=source, **starter._asdict()) for symbol, starter in wanted.items() if symbol not in known]
         Ticker.objects.bulk_create(new, ignore_conflicts=True)

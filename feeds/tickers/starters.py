@@ -58,7 +58,7 @@ def shares() -> list[Starter]:
 def starters(source: str, alpaca_feed: str) -> list[Starter]:
     """Returns the tickers with which a source starts. The list may be empty.
 
-    `alpaca_feed` is the feed of Alpaca, on which the tickers of the source `alpaca` depend.
+    `alpaca_feed` matters only for the source `alpaca`.
     """
     alpaca = {"crypto": coins("USD"), "test": [Starter("FAKEPACA", "Alpaca's test symbol", 100.0, 2, "USD")]}
     lists: Mapping[str, list[Starter]] = {

@@ -29,10 +29,7 @@ def read_table(read: Callable[[], T]) -> T:
 
 
 class SkippedTickers:
-    """Logs each ticker that is skipped because its row is not valid, once for each symbol.
-
-    A row may be invalid if it was written without the admin's validation.
-    """
+    """Logs the tickers that are skipped because of invalid rows, once for each symbol."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()

@@ -78,10 +78,18 @@ export class Drawer {
   async refresh() {
     if (!this.symbol) return;
     const page = await loadPart(location.href).catch(() => null);
-    for (const selector of [".listed", "#drawer-close"]) {
+    for (const selector of [".noted", ".listed", "#drawer-close"]) {
       const fresh = page?.querySelector(selector);
       const old = this.#element.querySelector(selector);
-      if (fresh && old) old.replaceWith(fresh);
+      if (!fresh || !old) continue;
+      // A note that is being typed stays.
+      const [field, next] = [old, fresh].map((part) => part.querySelector("#note"));
+      if (!next || field?.dataset.list !== next.dataset.list) old.replaceWith(fresh);
+      else {
+        field.form.list.value = next.form.list.value; // a list gets its key when it is stored
+        field.defaultValue = next.value;
+        if (field.value === next.value) field.form.reset();
+      }
     }
   }
 

@@ -23,11 +23,11 @@ export class PriceFeed {
   #wasPolling = false; // before `suspend`
   #serviceIsKnown = false; // from a frame of this connection
 
-  // Handlers: those of PriceSocket, but onChange() instead of onState.
-  constructor(status, handlers) {
+  // Handlers: those of PriceSocket, but onChange() and onRefused(code) instead of onState. `query`: more of the address.
+  constructor(status, handlers, query = "") {
     this.#status = status;
     this.#handlers = handlers;
-    const address = new URL("/ws?meta=1&batch=1&heartbeat=15", location.href);
+    const address = new URL(`/ws?meta=1&batch=1&heartbeat=15${query}`, location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     this.#socket = new PriceSocket(address.href, {
       ...handlers,
@@ -73,6 +73,7 @@ export class PriceFeed {
       this.#poller.stop();
       this.#status.isPolling = false;
     } else if (state.name === "waiting") this.#fallBack();
+    else if (state.name === "refused") this.#handlers.onRefused?.(state.code);
     this.#handlers.onChange();
   }
 

@@ -59,6 +59,8 @@ function keepRows(fragment) {
     const row = rows.get(fresh.dataset.symbol);
     if (!row) continue;
     row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
+    row.querySelector(".remark")?.remove();
+    row.querySelector("th").append(...fresh.querySelectorAll(".remark"));
     replaceMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
     fresh.replaceWith(row);
   }

@@ -1,4 +1,4 @@
-"""Tells whether another `runstack` process already uses the database."""
+"""Lets a `runstack` process claim its database, so that other `runstack` processes can notice the claim."""
 
 import fcntl
 import os

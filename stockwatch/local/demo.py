@@ -20,7 +20,7 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    Also adds tickers for each source in the setting FEEDS that has no tickers. Raises BadTicker if a ticker or a price
+    Each source in the setting FEEDS also gets its first tickers if it has none. Raises BadTicker if a ticker or a price
     in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
@@ -56,9 +56,10 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Returns a text that tells how to sign in as the user `demo`. The text is empty in production.
+    """Gives the user `demo` a new password, and returns a text that tells how to sign in.
 
-    Calls `reset_demo_user` first. Outside of production, the call is omitted while another stack uses the database.
+    If another stack uses the database, the password stays, and the text refers to the output of that stack. In
+    production, deactivates the user and returns an empty text.
     """
     if not production and not claim_database():  # People may use the password in the other stack.
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"

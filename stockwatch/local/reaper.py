@@ -1,8 +1,12 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
-This module runs as a script. The parent writes commands to the script's standard input, one per line. `watch PID` adds
-a process group to a list, and `forget PID` removes the group from the list. `folder PATH` adds a temporary folder to a
-second list. When the input closes, the script ends the listed groups and removes the listed folders.
+This module runs as a script, which reads commands from its standard input, one per line:
+
+- `watch PID`: end this process group later;
+- `forget PID`: do not end this process group;
+- `folder PATH`: remove this folder later.
+
+When the input closes, the script ends the process groups and removes the folders.
 """
 
 # Only the standard library, so that the script starts fast: the parent starts no other process before the script runs.

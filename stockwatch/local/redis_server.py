@@ -19,7 +19,7 @@ from feeds.store.connection import PROBE, connect
 
 # The ports of outgoing connections start at 32768 on Linux, and at 49152 on macOS and Windows.
 SERVER_PORTS = range(15_000, 32_000)
-"""The ports from which `free_port` chooses. The operating system uses higher ports for outgoing connections."""
+"""The ports from which `free_port` chooses."""
 PORT_ATTEMPTS = 100
 
 

@@ -68,8 +68,8 @@ class StackFailure(RuntimeError):
 class Plan:
     """The parts of the stack that shall run, and their settings.
 
-    `environment` holds the environment variables of the services. If the stack runs its own Redis or Kafka, the stack
-    replaces the variables that name this server.
+    `environment` holds the environment variables of the services. The addresses of the stack's own Redis and Kafka
+    replace the addresses in `environment`.
     """
 
     parts: frozenset[str]
@@ -86,9 +86,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` lists the parts, such as `redis,gateway`. An empty `only` means all parts. The feeder is then left out
-    if `has_feeds` is false. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains
-    an unknown name, or if no part is left.
+    `only` lists the parts, such as `redis,gateway`. An empty text means all parts, without the feeder if `has_feeds` is
+    false. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains an unknown name,
+    or if no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]  # without a source, the feeder has no work
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -104,9 +104,10 @@ def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozense
 def require_free_port(host: str, port: int) -> None:
     """Raises StackFailure if the page cannot listen on the port, for example because the port is in use.
 
-    For a host such as `localhost`, the port must be free on `127.0.0.1` and on `::1`, because browsers try both.
+    For a host such as `localhost`, the port must be free on `127.0.0.1` and on `::1`.
     """
     _bind(host, port)
+    # Browsers try both addresses.
     if other := OTHER_LOOPBACK.get(host):
         try:
             _bind(other, port)
@@ -167,7 +168,7 @@ class Stack:
     def describe_servers(self) -> list[str]:
         """Returns lines of text that tell the user which servers the stack uses.
 
-        If the stack runs its own servers, the last line is a shell command that makes other commands use these servers.
+        If the stack runs its own servers, the last line is an `export` command for shells that use these servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -181,8 +182,8 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
-        `prepare` makes the database ready while the processor starts. If no service needs the database, the result is
-        empty. If the plan has a gateway, the recorder starts later, in `wait_for_page`.
+        `prepare` makes the database ready. If no service needs the database, `prepare` is not called, and the result is
+        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder later.
         """
         self._start("processor")
         started_at = clock()

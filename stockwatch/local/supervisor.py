@@ -96,9 +96,9 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Requests an orderly stop at the first signal, and an immediate stop at a second signal.
+        """Handles SIGINT, SIGTERM and SIGHUP. Only the main thread may call this method.
 
-        Only the main thread may call this method.
+        The first signal requests an orderly stop. A second signal requests an immediate stop.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -203,7 +203,7 @@ class Supervisor:
     def terminate(self, names: Sequence[str], timeout: float) -> None:
         """Sends SIGTERM to the named children, and waits at most `timeout` seconds until all have exited.
 
-        Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
+        Kills no child. A later `stop` counts the child's grace time from this SIGTERM.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout

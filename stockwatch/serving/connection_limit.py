@@ -12,8 +12,7 @@ from watchlist.gateway.sockets.address_counts import AddressCounts
 class ConnectionLimit:
     """Counts the open HTTP connections of each address.
 
-    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count, because a proxy
-    serves many clients.
+    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count.
     """
 
     def __init__(self, max_per_address: int, trusted_proxies: Sequence[str]) -> None:
@@ -22,7 +21,7 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a new connection counts, or None if the connection does not count.
+        """Returns the address under which a new connection is counted, or None if the connection is not counted.
 
         `host` is the peer's address, or None for a proxy on a Unix socket.
         """

@@ -1,6 +1,6 @@
-"""Limits how long a query of this process waits for PostgreSQL.
+"""Limits how long the queries of a gateway process wait for PostgreSQL.
 
-Commands such as `migrate` have no limit, because their queries may take long.
+Other commands, such as `migrate`, have no limit.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Makes a new connection to PostgreSQL a LimitedConnection. Receives Django's signal `connection_created`."""
+    """Makes a new connection to PostgreSQL a LimitedConnection. Django calls this function for each new connection."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 

@@ -1,8 +1,6 @@
 """Limits the size and the duration of HTTP requests to Daphne, and the number of connections of one address.
 
-Without these limits, Twisted would wait forever for a slow client, and keep bodies of any size. `install` makes Daphne
-use the classes of this module. Only this module uses private names of Twisted's HTTP server, and tests cover each of
-these names.
+`install` makes Daphne use the classes of this module. Only this module uses private names of Twisted's HTTP server.
 """
 
 import re
@@ -74,7 +72,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. The first byte, the headers, the body and the next request have deadlines.
+    """One HTTP connection with deadlines for the first byte, the headers, the body and the next request.
 
     Received bytes do not extend a deadline.
     """
@@ -182,9 +180,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes an access log without the path and the query of requests, because both are text from the client."""
+    """Writes an access log without the path and the query of requests."""
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
+        # Path and query are text from the client.
         word = request.partition(" ")[0]
         super().write_entry(host, date, word if word in LOGGED_WORDS else "-", *arguments, **options)
 

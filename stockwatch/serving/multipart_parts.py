@@ -1,12 +1,10 @@
-"""Counts the parts of a multipart body while the body arrives.
-
-A body with many parts would delay all prices, because Django's parser takes 40 us per part.
-"""
+"""Counts the parts of a multipart body while the body arrives, to refuse a body with too many parts."""
 
 from collections.abc import Sequence
 
 from django.utils.http import parse_header_parameters
 
+# Django's parser takes 40 us per part, so a body with many parts would delay all prices.
 MAX_PARTS = 100
 """The most parts that a body may have. Every multipart form of the site has fewer parts."""
 

@@ -1,7 +1,6 @@
-"""Runs each HTTP request in one thread, and limits how many requests run at the same time.
+"""Limits how many HTTP requests of a gateway process run at the same time: at most SLOTS.
 
-At most SLOTS requests run at the same time, so that requests do not delay prices. A request that runs longer than
-SLOT_SECONDS no longer counts.
+A request that runs longer than SLOT_SECONDS no longer counts.
 """
 
 import asyncio
@@ -13,13 +12,14 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+# More requests at the same time would delay prices.
 SLOTS = 2
 SLOT_SECONDS = 0.1  # a request that runs longer probably waits for the database
 """The time after which a running request no longer counts."""
 
 
 class Slots:
-    """Limits the number of `with` blocks that run at the same time to `count`.
+    """Lets at most `count` blocks of the form `async with slots.take()` run at the same time.
 
     A block that runs longer than `seconds` no longer counts.
     """
@@ -51,7 +51,7 @@ class Slots:
 # Django's own handler switches about twenty times between the event loop and a thread for one page. This
 # handler switches once.
 class PageHandler(ASGIHandler):
-    """Django's ASGI handler with a limit of simultaneous requests. Each request runs in one thread."""
+    """Django's ASGI handler with a limit of simultaneous requests. Each request runs in a thread of its own."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -52,8 +52,8 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
 def stop_listening(listener: socket.socket) -> None:
     """Stops a socket from accepting new connections, until `listen` is called again.
 
-    The socket stays bound to its port. Connections in the socket's queue are reset. The call affects all processes that
-    hold the socket.
+    The socket stays bound to its port. Connections that are not accepted yet are reset. The call affects all processes
+    that hold the socket.
     """
     with suppress(OSError):  # it does not listen
         listener.shutdown(socket.SHUT_RD)

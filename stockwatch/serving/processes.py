@@ -1,8 +1,8 @@
 """Runs a gateway as several processes, and replaces each process that dies.
 
-The parent opens the listening sockets and gives one to each child. On Linux, each child has its own socket with
-SO_REUSEPORT, and the kernel distributes connections over these sockets. On other systems, all children use one socket.
-A replacement gets the socket of the dead child, so that no connection in the socket's queue is lost.
+The parent opens the listening sockets and gives one to each child. On Linux, each child has its own socket, and the
+kernel distributes connections over these sockets. On other systems, all children use one socket. A replacement gets the
+socket of the dead child, with the waiting connections.
 """
 
 import os
@@ -32,8 +32,8 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is how long the processes may take to close their clients' sockets, in
-    seconds. If `relay` is true, the processes share one subscription to Redis. If not, each process has its own
+    `count` is the number of processes. `drain` is the number of seconds in which the processes may close their clients'
+    sockets. If `relay` is true, the processes share one subscription to Redis. If not, each process has its own
     subscription.
     """
 

@@ -22,7 +22,7 @@ CHECK_SECONDS = 0.2
 
 
 async def serve(listener: socket.socket, parent: int) -> None:
-    """Passes prices on until the parent dies, or until a signal has come and no gateway process is connected."""
+    """Passes prices on until the parent dies. After a signal, ends as soon as no gateway process is connected."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

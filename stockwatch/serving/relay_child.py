@@ -1,6 +1,7 @@
 """Starts the relay as a child process of a gateway, and starts a dead relay again.
 
-The parent keeps the relay's socket open, so that gateway processes can connect while no relay runs.
+The relay passes prices from Redis on to all processes of the gateway. The parent keeps the relay's socket open, so that
+gateway processes can connect while no relay runs.
 """
 
 import os
@@ -31,7 +32,10 @@ class RelayChild:
 
     @classmethod
     def open(cls, folder: str) -> "RelayChild | None":
-        """Starts a relay with a socket in a folder. Returns None if the path is too long for a socket."""
+        """Starts a relay whose socket is in `folder`.
+
+        Returns None if no socket can be bound there, for example because the path is too long.
+        """
         listener, path = socket.socket(socket.AF_UNIX), os.path.join(folder, "relay")
         try:
             listener.bind(path)

@@ -1,7 +1,7 @@
 """Runs the web server of a gateway process for `rungateway`.
 
 `Front` accepts all connections, serves the WebSockets at `/ws`, and hands all other connections over to Daphne. Before
-its end, the server drains: it closes the clients' sockets in an orderly way. The import of this module installs
+the server stops, it drains: it closes the clients' sockets in an orderly way. The import of this module installs
 Twisted's asyncio reactor.
 """
 
@@ -87,9 +87,9 @@ class GatewayServer(Server):  # type: ignore[misc]
         return defer.succeed(None)
 
     def drain(self, reason: str) -> None:
-        """Stops accepting connections, closes all client sockets, and stops the server.
+        """Stops accepting connections, closes all WebSockets, and stops the server.
 
-        The sockets are closed with code 4001, one after another. A second call stops the server immediately.
+        The WebSockets are closed with code 4001, one after another. A second call stops the server immediately.
         """
         if gateway.closing:
             self.stop()
@@ -103,7 +103,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._stop_when_closed(seconds + CLOSE_TIMEOUT_SECONDS)
 
     def _stop_when_closed(self, seconds_left: float, was_idle: bool = False) -> None:
-        """Stops the server when two checks in succession have found no work, or after `seconds_left`."""
+        """Stops the server when two checks in a row find nothing left to serve, or after `seconds_left` seconds."""
         # Between two checks, Daphne reads the connections that it was just given, and sends its newest responses.
         is_idle = self._is_idle
         if (is_idle and was_idle) or seconds_left <= 0:

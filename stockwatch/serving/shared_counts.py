@@ -82,10 +82,9 @@ class SharedCounts:
         return sum(counts) - count
 
     def note_address(self, kind: str, address: str, change: int) -> int:
-        """Adds `change` to the number of connections that an address has to this process.
+        """Adds `change` to this process's count for an address. Returns the sum of the other processes' counts.
 
-        `kind` says which connections are counted: `sockets` or `http`. Returns the sum of the other processes' counts
-        of this address.
+        `kind` is `sockets` or `http`. An address has one count of connections for each kind.
         """
         # The place depends on a secret, so that no client can choose an address with the place of another client.
         digest = hashlib.blake2b(f"{kind} {address}".encode(), key=self._secret, digest_size=2).digest()
@@ -100,7 +99,7 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns the offset of the count of an address in the shared memory, in bytes.
+        """Returns where the count of an address begins in the shared memory, in bytes.
 
         `slot` is the number of a process. `place` is the position of the count in the table of that process.
         """
@@ -175,9 +174,9 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds to `family` the samples that only other processes have, and removes these samples from `others`.
+        """Moves the samples that only other processes have from `others` to `family`.
 
-        `others` maps each sample to its values in other processes.
+        `others` is a dict from sample to the sample's values in the other processes.
         """
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)

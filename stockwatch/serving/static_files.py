@@ -1,4 +1,4 @@
-"""Serves static files from a middleware that runs in a thread."""
+"""Defines the middleware that answers requests for static files."""
 
 from collections.abc import Callable
 

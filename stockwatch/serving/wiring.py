@@ -60,7 +60,10 @@ relay_path = ""
 
 
 def use_relay(path: str) -> None:
-    """Makes the gateway get prices through the relay at `path`. Call this function before the gateway starts."""
+    """Makes the gateway get prices through the relay at `path`. Call this function before the gateway starts.
+
+    If `path` is empty, the gateway subscribes to Redis itself.
+    """
     global relay_path
     relay_path = path
 

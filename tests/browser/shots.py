@@ -186,6 +186,54 @@ def take_accounts(studio: Studio) -> None:
     save(page, "signed-in-phone")
 
 
+def take_sharing(studio: Studio) -> None:
+    for name, options in (("note", DESKTOP), ("note-phone", PHONE)):
+        page = studio.open_live(**options)
+        page.goto("/s/NVDA")
+        page.get_by_label("Note in “Main”").fill("Buy more below 130, earnings on 27 November")
+        page.get_by_role("button", name="Save note").click()
+        expect(page.locator("#quotes .remark")).to_have_count(1)
+        if options is PHONE:
+            page.keyboard.press("Escape")
+        save(page, name)
+    owner = studio.open(**DESKTOP)
+    studio.sign_in(owner)
+    owner.get_by_role("combobox").fill("KO")
+    owner.get_by_role("combobox").press("Enter")
+    expect(owner.locator("#said .success")).to_be_visible()
+    owner.goto("/list/share/")
+    owner.get_by_role("button", name="Make a link").click()
+    address = owner.get_by_label("Link to “Main”").input_value()
+    owner.screenshot(path=ROOT / "shots" / "share.png")
+    for name, options in (("shared", DESKTOP), ("shared-phone", PHONE)):
+        for theme in ("light", "dark"):
+            page = studio.open(address, color_scheme=theme, **options)
+            studio.send_prices()
+            expect(page.locator("#status")).to_have_attribute("data-state", "live")
+            save(page, f"{name}-{theme}")
+    save(studio.open(f"{address}/copy/", **DESKTOP), "shared-sign-in")
+    owner.goto(f"{address}/copy/")
+    owner.screenshot(path=ROOT / "shots" / "shared-copy.png")
+    page = studio.open(address, **DESKTOP)
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    owner.goto("/list/share/")
+    owner.get_by_role("button", name="Revoke the link").click()
+    expect(page.get_by_role("heading", name="This link shows no list")).to_be_visible()
+    save(page, "shared-revoked")
+    page = studio.open_live(**DESKTOP)
+    studio.sign_in(page)
+    page.get_by_title("New list").click()
+    page.get_by_label("Name of the new list").fill("Empty")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#tabs [aria-current]")).to_contain_text("Empty")
+    page.get_by_title("Change this list").click()
+    page.get_by_role("link", name="Share by a link").click()
+    page.get_by_role("button", name="Make a link").click()
+    save(studio.open(page.get_by_label("Link to “Empty”").input_value(), **PHONE), "shared-empty-phone")
+    owner.context.close()
+    page.context.close()
+
+
 def take_admin(studio: Studio) -> None:
     page = studio.open(**DESKTOP)
     studio.sign_in(page)
@@ -225,6 +273,7 @@ def main() -> None:
             site.clear_redis()
             studio.send_prices()
             take_accounts(studio)
+            take_sharing(studio)
             take_admin(studio)
             take_outages(studio, site)
             browser.close()

@@ -21,8 +21,8 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as `203.0.113.7,
     10.0.0.2`. `trusted` holds the networks of trusted proxies, such as `10.0.0.0/8`.
 
-    The client is the peer. But if the peer is a trusted proxy, the client is the last address in `forwarded` that is
-    not a trusted proxy. An IPv6 address is returned as its /64 network.
+    A peer that is not a trusted proxy is the client. Behind a trusted proxy, the client is the last address in
+    `forwarded` that is not a trusted proxy. An IPv6 address is returned as its /64 network.
     """
     peer = client[0] if client else None
     if not forwarded and isinstance(peer, str) and PLAIN_IPV4.fullmatch(peer):

@@ -30,7 +30,7 @@ def page_owner(request: HttpRequest) -> str:
 def require_same_owner(view: View[P]) -> View[P]:
     """Makes a view refuse requests from a page that was made for a different account.
 
-    A refused request does not reach the view. Its browser loads a new page with an explanation.
+    A refused request does not reach the view. The browser then loads a new page with an explanation.
     """
 
     @wraps(view)

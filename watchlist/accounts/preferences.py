@@ -1,6 +1,6 @@
-"""Reads and saves a person's appearance: theme, palette, density and time zone.
+"""Reads and saves the appearance of pages for one person: theme, palette, density and time zone.
 
-The database holds the appearance of an account. A cookie holds the appearance of a visitor.
+The appearance for an account is in the database. The appearance for a visitor is in a cookie.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def zones() -> tuple[str, ...]:
 def find_zone(text: str) -> str | None:
     """Returns the name of a typed time zone, or None if no time zone matches.
 
-    A person can type a whole name, or the last part of a name if it is unique, such as `new york`.
+    A person can type a whole name. The last part is enough if only one name ends with it, such as `new york`.
     """
     if len(text) > MAX_ZONE_LENGTH:
         return None
@@ -75,7 +75,7 @@ def make_appearance(values: Mapping[str, Any]) -> Appearance:
 
 
 def appearance_of(request: HttpRequest) -> Appearance:
-    """Returns the appearance of the person who makes the request. Makes at most one database query per request."""
+    """Returns the appearance for the person who makes the request. Queries the database at most once per request."""
     appearance: Appearance | None = getattr(request, "_appearance", None)
     if appearance is None:
         appearance = _read_appearance(request)

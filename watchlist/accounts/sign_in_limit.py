@@ -1,8 +1,7 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
-Each attempt to sign in counts as a failure before the password is checked, so that parallel attempts cannot exceed the
-limit. A right password takes this failure back. If Redis is unavailable, every attempt is allowed, so that an outage
-does not lock people out.
+Each attempt to sign in counts as a failure before the password is checked. A right password takes this failure back. If
+Redis is unavailable, every attempt is allowed.
 """
 
 import hashlib
@@ -139,7 +138,7 @@ def confirm_password(request: HttpRequest) -> None:
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Notes in the request that the response tells the person that a name is taken."""
+    """Notes in the request that the response reveals a taken account name."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
@@ -148,6 +147,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
     The attempt counts as a failure before the call. A right password, or an error of the view, takes this failure back.
     """
+    # Counted before the check, so that parallel attempts cannot exceed the limit.
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
     try:
@@ -228,6 +228,6 @@ def _run(script: str, keys: list[str], *arguments: int) -> int:
         client = redis_client()
         prefix = group_prefix(client, KEY_GROUP)
         return int(client.register_script(script)(keys=[prefix + key for key in keys], args=arguments))
-    except redis.RedisError as error:
+    except redis.RedisError as error:  # an outage must not lock people out
         log.warning("Redis unavailable, sign-in not throttled", error=type(error).__name__)
         return 0

@@ -33,7 +33,7 @@ def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> Non
 
 
 def describe_left_out(named_list: NamedList) -> str:
-    """Returns a text that says that a list was not moved. The text names the symbols of the list."""
+    """Returns a message about a list that was not moved. The message names the symbols of the list."""
     held = f" It held {_name_symbols(named_list.symbols)}." if named_list.symbols else ""
     return f"“{named_list.name}” was not kept: you have {MAX_LISTS} lists, which is the maximum.{held}"
 

@@ -91,7 +91,7 @@ def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns `up`, `down` or `flat` by the sign of a text from `write_signed`, such as `+2.50`."""
+    """Returns `up`, `down` or `flat` for a text from `write_signed`, such as `up` for `+2.50`."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

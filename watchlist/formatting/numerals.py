@@ -38,7 +38,7 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """Returns the data attributes that tell `format.js` the marks and the grouping, by name."""
+        """Returns the data attributes that tell `format.js` these values, as a dict from name to text."""
         return {
             "group": self.group,
             "point": self.point,

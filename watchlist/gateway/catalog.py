@@ -127,8 +127,7 @@ class Catalog:
 def load_tickers() -> list[Listing]:
     """Returns the listings of all tickers, active and inactive.
 
-    `market` is never `closed` in these listings: the database does not tell which markets are closed. Raises
-    django.db.DatabaseError if the database cannot be read.
+    `market` is `open` or `always`, never `closed`. Raises django.db.DatabaseError if the database cannot be read.
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")

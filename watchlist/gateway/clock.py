@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class Clock:
-    """Reads the time of this machine."""
+    """Reads the time of this machine and the CPU time of this process."""
 
     def now(self) -> float:
         """Returns monotonic seconds, to measure intervals."""

@@ -17,7 +17,7 @@ QUERY_TIMEOUT_SECONDS = 3.0
 # These queries share one thread with the readings of the tickers. With a higher limit, the queries could delay the
 # readings so long that a healthy database counts as unavailable.
 MAX_QUERIES = 4
-"""The most queries for connecting clients that run at the same time."""
+"""How many queries for connecting clients may run at the same time."""
 QUEUE_TIMEOUT_SECONDS = 1.0
 """How long a query may wait while MAX_QUERIES other queries run."""
 FAILURES_BEFORE_OUTAGE = 2  # one failure is not enough, because a restart of the database closes connections
@@ -39,10 +39,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Awaits one call of `read`, which queries the database, and notes whether the call succeeds.
-
-        Does not raise the errors of `read`.
-        """
+        """Calls `read` to query the database, and updates `available`. Does not raise the errors of `read`."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()

@@ -21,6 +21,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
+from watchlist.gateway.shared_list_changes import SharedListChanges
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
@@ -73,13 +74,14 @@ class Gateway:
             catalog, load, self.database, self.connections, self.source_changes.mark_markets
         )
         self.list_changes = ListChanges(self.database, self.connections, private)
+        self.shared_list_changes = SharedListChanges(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
         """Starts the gateway at the first call, and waits until the tickers have been read.
 
         Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
-        database if the tickers have never been read and cannot be read now.
+        database if the first reading of the tickers fails.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -98,11 +100,12 @@ class Gateway:
             self.ticker_changes.follow(),
             self.source_changes.follow(redis),
             self.list_changes.follow(),
+            self.shared_list_changes.follow(),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
+        """Ends all tasks of the gateway. Does not close the sockets."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -114,10 +117,10 @@ class Gateway:
         note_address: Callable[[str, int], int],
         save_metrics: Callable[[], None],
     ) -> None:
-        """Makes this process one of several that serve a gateway together.
+        """Makes this process share its limits and metrics with the other processes of the gateway.
 
         `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
-        process for the other processes. The gateway calls `save_metrics` about once per second.
+        process for the other processes, and is called about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics

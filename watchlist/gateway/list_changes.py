@@ -1,6 +1,6 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second, with three queries for all signed-in sockets together. A socket receives no more
+The database is read once per second, with three queries for all signed-in sockets together. A socket receives no more
 `list` frames after the end of its web session. A web session ends when it expires or is deleted, when the password of
 the account changes, or when the account is deactivated.
 """
@@ -73,8 +73,8 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.
 
-        `read` holds the web sessions that were looked up in the database. `versions` maps each web session that has not
-        ended to the versions of the account's lists.
+        `read` holds the web sessions that were looked up in the database. `versions` maps a web session to the versions
+        of the account's lists. A web session has ended if it is in `read`, but not in `versions`.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -82,7 +82,7 @@ class ListChanges:
                 continue
             if account_session in versions:
                 # A socket with an unsent state message gets its frames in a later call.
-                if session.options.meta and not session.outbox.has_waiting_state:
+                if session.options.follows_account and not session.outbox.has_waiting_state:
                     session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
                     session.list_versions = versions[account_session]
             elif account_session in read:

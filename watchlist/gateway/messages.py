@@ -21,7 +21,7 @@ class StateMessage(msgspec.Struct, frozen=True, gc=False):
     """A frame about the newest state of something, such as a `ticker` frame.
 
     A new message replaces an unsent message with the same key. The key of a `ticker` frame is a symbol. All other keys
-    begin with a lower-case letter. No symbol contains such a letter.
+    begin with a lower-case letter, which no symbol contains.
     """
 
     key: str

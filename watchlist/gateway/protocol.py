@@ -4,6 +4,7 @@ Pure: no I/O, no clock, no framework. docs/protocol.md describes requests and re
 change, because the programs of other people rely on them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +16,7 @@ import msgspec
 from feeds.symbols import upper_case
 from watchlist.errors import WatchlistError
 
+TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 MAX_MESSAGE_BYTES = 64 * 1024
 """The longest message that a client may send."""
 MAX_ECHO_CHARACTERS = 64
@@ -41,6 +43,7 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4502
     BINARY = 4503
     SIGN_IN = 4506
+    LINK_REVOKED = 4510
 
 
 class ErrorCode(IntEnum):
@@ -88,39 +91,52 @@ class ConnectionOptions:
 
     With `batch`, the client gets arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
     With `meta`, the client gets `ticker`, `feed`, `list` and `service` frames. With `notice`, the client gets a
-    `reconnect` frame before the gateway closes the socket with the code 4001.
+    `reconnect` frame before the gateway closes the socket with the code 4001. `shared` is the hash of the token in the
+    link of a shared list, or empty. With `shared`, the client gets `list` frames about this list only.
     """
 
     batch: bool = False
     heartbeat: int = 0
     meta: bool = False
     notice: bool = False
+    shared: str = ""
+
+    @property
+    def follows_account(self) -> bool:
+        """Returns whether the client gets `list` frames of its account.
+
+        A client that follows a shared list gets none of them.
+        """
+        return self.meta and not self.shared
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
     """Parses a query string such as `batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
 
-    Raises BadRequest for an invalid heartbeat.
+    The value of `shared` has 64 hexadecimal digits. Raises BadRequest for an invalid value of `heartbeat` or `shared`.
     """
     if not query:
         return ConnectionOptions()
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
+    [shared, *_] = values.get("shared", [""])
+    if "shared" in values and not TOKEN_HASH.fullmatch(shared):
+        raise BadRequest("shared must be 64 hexadecimal digits")
     if "heartbeat" not in values:
-        return ConnectionOptions(**flags)
+        return ConnectionOptions(shared=shared, **flags)
     seconds = values["heartbeat"][0]
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    return ConnectionOptions(heartbeat=int(seconds), **flags)
+    return ConnectionOptions(heartbeat=int(seconds), shared=shared, **flags)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether a socket whose first message is `text` uses action mode. If not, the socket uses array mode.
+    """Returns whether a socket uses action mode. `text` is the first message of the socket.
 
-    Requests are JSON objects in action mode, and arrays of symbols in array mode.
+    In action mode, requests are JSON objects. In array mode, requests are arrays of symbols.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -224,7 +240,7 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame, which says that updates of a symbol were dropped in the delivery mode `all`.
+    """Returns the `lost` frame, which reports dropped updates of a symbol in the delivery mode `all`.
 
     `first` and `last` are the smallest and the greatest seq_id of the dropped updates.
     """

@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns the listings. A listing has the market CLOSED if its source reports that the market is closed."""
+        """Returns the listings, with the market CLOSED where the source reports that the market is closed."""
         if not self._closed:
             return listings
         return [
@@ -89,7 +89,7 @@ class SourceChanges:
         return make_state(f"feed {source}", payload)
 
     def _served_symbols(self, source: str, symbols: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Keeps only the symbols that this gateway serves with prices from `source`.
+        """Returns only the symbols that this gateway serves with prices from `source`.
 
         `symbols` and the result map each state of symbols, such as `halted`, to the symbols in this state.
         """

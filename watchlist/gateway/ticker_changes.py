@@ -21,8 +21,8 @@ READ_SECONDS = 0.5
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table and returns its listings. `mark_markets` takes listings, and returns the same listings
-    with the market CLOSED where the market is closed now.
+    `load` reads the ticker table and returns its listings. `mark_markets` returns the listings with the market CLOSED
+    where a market is closed now.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends each listing in a `ticker` frame.
+        """Sends a `ticker` frame for each listing.
 
         The frame goes to the sockets with `?meta=1` that subscribe to the symbol of the listing.
         """

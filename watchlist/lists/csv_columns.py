@@ -1,4 +1,4 @@
-"""Finds the columns of an imported file that hold list names and symbols. Pure."""
+"""Finds the columns of an imported file that hold list names, symbols and notes. Pure."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -13,19 +13,21 @@ LIST_HEADERS = (
     *("list", "watchlist", "list name", "watchlist name", "watch list", "portfolio", "portfolio name"),
     *("liste", "lista"),
 )
+NOTE_HEADERS = ("note", "notes", "comment", "comments", "notiz", "nota")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Says which columns of an imported file hold the symbols and the list names.
+    """Says which columns of an imported file hold the symbols, the list names and the notes.
 
-    `symbols` is the position of the column of symbols, from 0. `names` is the position of the column of list names, or
-    None if the file has no such column. `count` is the number of cells of the header.
+    `symbols` is the position of the column of symbols, from 0. `names` and `notes` are the positions of the other two
+    columns, or None if the file has no such column. `count` is the number of cells of the header.
     """
 
     symbols: int
     names: int | None
     count: int
+    notes: int | None = None
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
@@ -35,7 +37,9 @@ def find_columns(cells: Sequence[str]) -> Columns | None:
     """
     headers = [_normalize(cell) for cell in cells]
     symbols = _find(headers, SYMBOL_HEADERS)
-    return None if symbols is None else Columns(symbols, _find(headers, LIST_HEADERS), len(headers))
+    if symbols is None:
+        return None
+    return Columns(symbols, _find(headers, LIST_HEADERS), len(headers), _find(headers, NOTE_HEADERS))
 
 
 def _find(headers: Sequence[str], words: Sequence[str]) -> int | None:

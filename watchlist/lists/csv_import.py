@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from feeds.csv_cells import unescape
-from watchlist.errors import BadName
+from watchlist.errors import BadName, BadNote
 from watchlist.lists.csv_columns import Columns, find_columns
 from watchlist.lists.csv_lines import Line, read_cells, split_lines
 from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
+from watchlist.lists.notes import check_note
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
 # MAX_LISTS lists of MAX_SYMBOLS symbols fit into a file of this size.
@@ -46,7 +47,7 @@ def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> I
     """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
     Symbols that the file puts into no list are added to a list called `name`. If the file has a header, only the
-    columns of symbols and of list names are read. Without a header, each line has one of these forms:
+    columns of symbols, list names and notes are read. Without a header, each line has one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
@@ -119,7 +120,7 @@ class _Reader:
         if not spelling and columns.names is None:
             self._refuse(line, "This line has no symbol.")
         else:
-            self._add(line, name, spelling)
+            self._add(line, name, spelling, note=_read_note(cells, columns))
 
     def _read_without_header(self, line: Line) -> None:
         cells = [unescape(cell).strip() for cell in line.cells]
@@ -138,7 +139,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell of a line is the name of a list, in a file without a header.
+        """Returns whether a line begins with the name of a list. The file has no header.
 
         A cell that may be a symbol is never the name of a list.
         """
@@ -149,9 +150,9 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells of a line that are not empty. Splits a cell such as `AAPL MSFT` into its words.
+        """Yields the cells of a line, without empty cells. Yields the words of a cell such as `AAPL MSFT` one by one.
 
-        A cell is split if its first word is a symbol and the whole cell is no symbol.
+        Such a cell is no symbol, but its first word is a symbol.
         """
         for cell in filter(None, cells):
             words = cell.split()
@@ -161,12 +162,18 @@ class _Reader:
     def _find(self, spelling: str) -> str | None:
         return find_symbol(spelling, self._known)
 
-    def _add(self, line: Line, name: str, spelling: str, shown: str = "") -> None:
-        reason = self._add_symbol(name, spelling)
+    def _add(self, line: Line, name: str, spelling: str, shown: str = "", note: str = "") -> None:
+        """Adds a symbol to the list called `name`. A symbol whose note is not allowed is added without the note."""
+        problem = ""
+        try:
+            note = check_note(note)
+        except BadNote as error:
+            note, problem = "", f"{spelling[:20]} is imported without its note. {error}"
+        reason = self._add_symbol(name, spelling, note) or problem
         if reason:
             self._refuse(line, reason, shown)
 
-    def _add_symbol(self, name: str, spelling: str) -> str:
+    def _add_symbol(self, name: str, spelling: str, note: str) -> str:
         """Adds a symbol to the list called `name`. Returns why the symbol or the name is refused, or an empty text."""
         try:
             named_list = NamedList(0, check_name(name, ()))
@@ -179,7 +186,7 @@ class _Reader:
         symbol = self._find(spelling)
         reason = self._refuse_symbol(named_list, spelling, symbol) if spelling else ""
         if not reason:
-            self._lists[key] = named_list.add(symbol) if symbol else named_list
+            self._lists[key] = named_list.add(symbol, note=note) if symbol else named_list
             self._has_symbols = True
         return reason
 
@@ -193,3 +200,8 @@ class _Reader:
     def _refuse(self, line: Line, reason: str, shown: str = "") -> None:
         beginning = shown or ", ".join(cell for cell in line.cells[:3] if cell) or line.text
         self._refusals.append(RefusedLine(line.number, beginning[:60], reason))
+
+
+def _read_note(cells: Sequence[str], columns: Columns) -> str:
+    """Returns the note in the cells of a line. The last cells of a line may be missing."""
+    return cells[columns.notes] if columns.notes is not None and columns.notes < len(cells) else ""

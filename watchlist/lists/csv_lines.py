@@ -72,9 +72,9 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Reads one record: the first line, or several lines if a cell in quotation marks contains line ends.
+    """Reads the record at the start of `lines`. Returns the record, and how many lines the record has.
 
-    Returns the record, and how many lines it has.
+    A record has several lines if a cell in quotation marks contains line ends.
     """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):

@@ -14,7 +14,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the symbol in `known` for a spelling such as `NASDAQ:AAPL` or `BRK-B`. Returns None if there is none."""
+    """Returns the symbol in `known` for a spelling such as `NASDAQ:AAPL` or `BRK-B`, or None if no symbol fits."""
     return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
 
 
@@ -26,7 +26,7 @@ def clean_spelling(spelling: str) -> str:
 
 
 def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text, then other symbols that the text may mean. More similar symbols come first."""
+    """Yields the text, then other symbols that the text may mean. The most similar symbols come first."""
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

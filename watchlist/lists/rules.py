@@ -4,19 +4,18 @@ Every change returns a changed copy. `lists.storage` saves the copy.
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from watchlist.errors import AlreadyListed, BadName, ListFull, NoSuchList, NotListed, TooManyLists
+from watchlist.lists.notes import check_note
+from watchlist.lists.visibility import is_visible
 
 MAX_LISTS = 20
 MAX_SYMBOLS = 200
 MAX_NAME_LENGTH = 40
 UNSAVED = 0
 """The key of a list that is not stored yet."""
-JOINERS = "\u200c\u200d"
-"""Zero width non-joiner and zero width joiner, which some emoji and some words contain."""
-JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,8 @@ class Tab:
     """The tab of a list on the page.
 
     `count` is the number of symbols in the list. `version` is the version of the list in the database, or 0 for a list
-    that is not in the database. `columns` holds the keys of the chosen columns.
+    that is not in the database. `columns` holds the keys of the chosen columns. `is_shared` says whether a link shows
+    the list.
     """
 
     key: int
@@ -32,6 +32,7 @@ class Tab:
     count: int
     version: int = 0
     columns: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +40,44 @@ class NamedList:
     """A list. `key` identifies the list among the person's lists.
 
     `symbols` are in the person's order, without duplicates. `columns` holds the keys of the columns that the person
-    chose, in order. `columns` is empty for the default columns. `page.columns` defines the keys of columns.
+    chose, in order. `columns` is empty for the default columns. `notes` maps symbols of the list to notes.
     """
 
     key: int
     name: str
     symbols: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def add(self, symbol: str, position: int | None = None) -> "NamedList":
+    def __post_init__(self) -> None:
+        # Every copy drops the notes of symbols that are no longer in the list.
+        if self.notes:
+            kept = {symbol: self.notes[symbol] for symbol in self.symbols if self.notes.get(symbol)}
+            object.__setattr__(self, "notes", kept)
+
+    def add(self, symbol: str, position: int | None = None, note: str = "") -> "NamedList":
         """Returns a copy with `symbol` inserted at `position`, which counts from 0. The default position is the end.
 
-        Raises AlreadyListed or ListFull.
+        `note` is the note of the symbol. Raises AlreadyListed or ListFull.
         """
         if symbol in self.symbols:
             raise AlreadyListed(f"{symbol} is already in “{self.name}”.")
         if len(self.symbols) >= MAX_SYMBOLS:
             raise ListFull(f"“{self.name}” is full: a list holds {MAX_SYMBOLS} symbols. Remove one to add {symbol}.")
         position = len(self.symbols) if position is None else position
-        return replace(self, symbols=(*self.symbols[:position], symbol, *self.symbols[position:]))
+        symbols = (*self.symbols[:position], symbol, *self.symbols[position:])
+        return replace(self, symbols=symbols, notes={**self.notes, symbol: note} if note else self.notes)
+
+    def write_note(self, symbol: str, text: str) -> "NamedList":
+        """Returns a copy in which the symbol has the note `text`. An empty text removes the note.
+
+        Raises NotListed or BadNote.
+        """
+        self.index(symbol)
+        return replace(self, notes={**self.notes, symbol: check_note(text)})
 
     def remove(self, symbol: str) -> "NamedList":
-        """Returns a copy without the symbol. Raises NotListed."""
+        """Returns a copy without the symbol and its note. Raises NotListed."""
         self.index(symbol)
         return replace(self, symbols=tuple(listed for listed in self.symbols if listed != symbol))
 
@@ -82,7 +99,7 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order. The only list of a person cannot be deleted."""
+    """All lists of one person, in the person's order."""
 
     lists: tuple[NamedList, ...]
 
@@ -104,7 +121,12 @@ class UserLists:
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
     def create(
-        self, name: str, symbols: Iterable[str] = (), position: int | None = None, columns: tuple[str, ...] = ()
+        self,
+        name: str,
+        symbols: Iterable[str] = (),
+        position: int | None = None,
+        columns: tuple[str, ...] = (),
+        notes: Mapping[str, str] | None = None,
     ) -> "UserLists":
         """Returns a copy with a new list at `position`, which counts from 0. The default position is the end.
 
@@ -113,7 +135,7 @@ class UserLists:
         if len(self.lists) >= MAX_LISTS:
             raise TooManyLists(f"You have {MAX_LISTS} lists, which is the maximum. Delete one first.")
         position = len(self.lists) if position is None else position
-        new = NamedList(UNSAVED, check_name(name, self.lists), tuple(symbols)[:MAX_SYMBOLS], columns)
+        new = NamedList(UNSAVED, check_name(name, self.lists), tuple(symbols)[:MAX_SYMBOLS], columns, notes or {})
         return UserLists((*self.lists[:position], new, *self.lists[position:]))
 
     def rename(self, key: int, name: str) -> "UserLists":
@@ -152,7 +174,7 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
         name = unicodedata.normalize("NFC", name)
     if len(name) > MAX_NAME_LENGTH:
         raise BadName(f"The name of a list can have {MAX_NAME_LENGTH} characters. This one has {len(name)}.")
-    if not _is_visible(name):
+    if not is_visible(name):
         raise BadName("The name of a list cannot contain invisible characters.")
     if name_key(name) in {name_key(other.name) for other in others}:
         raise BadName(f"You already have a list called “{name}”.")
@@ -162,16 +184,3 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 def name_key(name: str) -> str:
     """Returns a key for comparisons. Names that differ only by case or the encoding of accents have the same key."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
-
-
-def _is_visible(name: str) -> bool:
-    """Returns whether a name has no invisible characters. JOINERS between characters that can be joined are allowed."""
-    for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
-        joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
-        if not letter.isprintable() and not joins:
-            return False
-    return True
-
-
-def _can_be_joined(letter: str) -> bool:
-    return unicodedata.category(letter) in JOINED_CATEGORIES

@@ -76,7 +76,7 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
     """Returns at most `limit` served tickers whose symbol or name contains `text`, the best matches first.
 
-    Ignores only the case of ASCII letters. `_search_accents` finds names with other letters.
+    Ignores the case of ASCII letters only. `_search_accents` finds names with other letters.
     """
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),

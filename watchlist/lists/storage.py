@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from feeds.models import Ticker
-from watchlist.errors import NoSuchList, SessionEnded, TooManyVisitors
+from watchlist.errors import NoSuchList, SessionEnded, TooManyNotes, TooManyVisitors
+from watchlist.lists.entries import create_entries, read_entries
 from watchlist.lists.listed_tickers import ListedTicker, read_listed_tickers, read_named_tickers
 from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, Tab, UserLists
@@ -24,10 +25,16 @@ from watchlist.models import Entry, Watchlist
 EXAMPLE_NAME = "Main"
 EXAMPLE_SYMBOLS = 12
 SESSION_KEY = "lists"
+MAX_VISITOR_NOTES_LENGTH = 20_000
+"""The maximum length of all notes of a visitor together, in characters.
+
+Each page of a visitor reads the web session, which holds the notes.
+"""
 
 # Each page makes this query. Django would need longer to build it than the database needs to answer it.
 SELECT_TABS = """
-SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns
+SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns,
+EXISTS (SELECT 1 FROM watchlist_sharelink AS link WHERE link.watchlist_id = list.id)
 FROM watchlist_watchlist AS list
 LEFT JOIN watchlist_entry AS entry ON entry.watchlist_id = list.id
 WHERE list.owner_id = %s
@@ -98,7 +105,10 @@ class AccountLists:
         with connection.cursor() as cursor:
             cursor.execute(SELECT_TABS, [self._user.pk])
             rows = cursor.fetchall()
-        tabs = [Tab(key, name, count, version, tuple(columns.split())) for key, name, count, version, columns in rows]
+        tabs = [
+            Tab(key, name, count, version, tuple(columns.split()), bool(is_shared))
+            for key, name, count, version, columns, is_shared in rows
+        ]
         return tabs or [Tab(UNSAVED, EXAMPLE_NAME, len(example_tickers()))]
 
     def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:
@@ -108,12 +118,12 @@ class AccountLists:
         rows = Watchlist.objects.filter(owner=self._user)
         if not rows:
             return example_lists()
-        symbols: dict[int, list[str]] = {row.pk: [] for row in rows}
-        entries = Entry.objects.filter(watchlist__in=symbols).values_list("watchlist_id", "ticker__symbol")
-        for key, symbol in entries.order_by("position", "id"):
-            symbols[key].append(symbol)
+        notes = read_entries(row.pk for row in rows)
         return UserLists(
-            tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk]), tuple(row.columns.split())) for row in rows)
+            tuple(
+                NamedList(row.pk, row.name, tuple(notes[row.pk]), tuple(row.columns.split()), notes[row.pk])
+                for row in rows
+            )
         )
 
     @transaction.atomic
@@ -141,16 +151,16 @@ class AccountLists:
     def _create(self, position: int, named_list: NamedList) -> NamedList:
         columns = " ".join(named_list.columns)
         row = Watchlist.objects.create(owner=self._user, name=named_list.name, position=position, columns=columns)
-        _create_entries(row.pk, named_list.symbols)
+        create_entries(row.pk, named_list)
         return replace(named_list, key=row.pk)
 
     def _update(self, position: int, named_list: NamedList, old: NamedList) -> None:
         row = Watchlist.objects.filter(pk=named_list.key)
         columns = " ".join(named_list.columns)
         row.update(name=named_list.name, position=position, columns=columns, version=F("version") + 1)
-        if named_list.symbols != old.symbols:
+        if (named_list.symbols, named_list.notes) != (old.symbols, old.notes):
             Entry.objects.filter(watchlist=named_list.key).delete()
-            _create_entries(named_list.key, named_list.symbols)
+            create_entries(named_list.key, named_list)
 
 
 class VisitorLists:
@@ -171,23 +181,21 @@ class VisitorLists:
         return [Tab(each.key, each.name, len(each.symbols), columns=each.columns) for each in self.read().lists]
 
     def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:
-        return read_named_tickers(self.read().find(key).symbols)
+        named_list = self.read().find(key)
+        return read_named_tickers(named_list.symbols, named_list.notes)
 
     def read(self) -> UserLists:
         stored: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)
         if not stored:
             return example_lists()
-        return UserLists(
-            tuple(
-                NamedList(each["key"], each["name"], tuple(each["symbols"]), tuple(each.get("columns", ())))
-                for each in stored
-            )
-        )
+        return UserLists(tuple(_from_stored(each) for each in stored))
 
     @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
         self._session.lock()
         after = change(self.read())
+        if sum(len(note) for each in after.lists for note in each.notes.values()) > MAX_VISITOR_NOTES_LENGTH:
+            raise TooManyNotes("Your notes are too long to be kept without an account. Sign up to keep more.")
         if self._session.session_key is None and not self._may_start():
             raise TooManyVisitors("Too many visitors came from your address in the last hour. Sign in, or try later.")
         next_key = max(named_list.key for named_list in after.lists) + 1
@@ -197,15 +205,23 @@ class VisitorLists:
                 named_list = replace(named_list, key=next_key)
                 next_key += 1
             keyed.append(named_list)
-        self._session[SESSION_KEY] = [
-            {"key": each.key, "name": each.name, "symbols": list(each.symbols), "columns": list(each.columns)}
-            for each in keyed
-        ]
+        self._session[SESSION_KEY] = [_to_stored(each) for each in keyed]
         self._session.save()
         return UserLists(tuple(keyed))
 
     def delete(self) -> None:
         self._session.pop(SESSION_KEY, None)
+
+
+def _to_stored(named_list: NamedList) -> dict[str, Any]:
+    stored = {"key": named_list.key, "name": named_list.name, "symbols": list(named_list.symbols)}
+    notes = {"notes": dict(named_list.notes)} if named_list.notes else {}
+    return stored | {"columns": list(named_list.columns)} | notes
+
+
+def _from_stored(stored: dict[str, Any]) -> NamedList:
+    columns, notes = tuple(stored.get("columns", ())), stored.get("notes", {})
+    return NamedList(stored["key"], stored["name"], tuple(stored["symbols"]), columns, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +268,3 @@ def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
         if tab.key == key:
             return tab
     raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
-
-
-def _create_entries(watchlist_pk: int, symbols: Sequence[str]) -> None:
-    ticker_pks = dict(Ticker.objects.filter(symbol__in=symbols).values_list("symbol", "pk"))
-    Entry.objects.bulk_create(
-        Entry(watchlist_id=watchlist_pk, ticker_id=ticker_pks[symbol], position=position)
-        for position, symbol in enumerate(symbols)
-        if symbol in ticker_pks
-    )

@@ -151,7 +151,7 @@ def _remove_symbol(request: HttpRequest, position: PagePosition, symbol: str) ->
     if after := apply_change(request, remove):
         named_list = find_list(before[0], position)
         key = find_stored(named_list, before[0], after)
-        removal = RemovedSymbol(key, symbol, named_list.index(symbol))
+        removal = RemovedSymbol(key, symbol, named_list.index(symbol), named_list.notes.get(symbol, ""))
         offer_undo(request, f"{symbol} is no longer in “{named_list.name}”.", removal)
 
 
@@ -161,7 +161,7 @@ def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
     def delete(lists: UserLists) -> UserLists:
         named_list = find_list(lists, position)
         at = lists.lists.index(named_list)
-        removals[:] = [DeletedList(named_list.name, named_list.symbols, at, named_list.columns)]
+        removals[:] = [DeletedList(named_list.name, named_list.symbols, at, named_list.columns, named_list.notes)]
         return lists.delete(named_list.key)
 
     if not apply_change(request, delete):
@@ -236,9 +236,9 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences that say why the others cannot be added.
+    """Returns the symbols that can be added to the list, and sentences about symbols that cannot be added.
 
-    Stores nothing. When the list is full, one sentence stands for all remaining symbols.
+    Stores nothing. If the list is full, the last sentence stands for all remaining symbols.
     """
     added: list[str] = []
     refusals: list[str] = []

@@ -88,9 +88,9 @@ def _age(row: Row) -> str:
 
 
 def write_age(row: Row) -> str:
-    """Returns the text that shows the age of a price: a time, with `stale` in front if the price is stale.
+    """Returns the text for the age of a price: normally a time, with `stale` in front if the price is stale.
 
-    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, instead of this text in two cases:
+    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, in two cases:
 
     - the source does not know the symbol,
     - the symbol is halted or its market is closed, and the price is not stale.

@@ -130,6 +130,7 @@ def make_rows(
             _join_year(years.get(ticker.symbol), days.get(ticker.symbol, NO_DAY)) if with_years else None,
             ticker.currency if are_mixed else "",
             find_symbol_state(states.get(ticker.source), ticker.symbol),
+            ticker.note if isinstance(ticker, ListedTicker) else "",
         )
         for ticker in tickers
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from feeds.csv_cells import escape
 from watchlist.formatting.numbers import write_number
 from watchlist.formatting.numerals import PLAIN
+from watchlist.lists.rules import NamedList
 from watchlist.page.rows import Row
 from watchlist.prices.change import change, change_percent
 
@@ -16,25 +17,31 @@ HEADER = ("list", "symbol", "name", "last", "change", "change_percent", "against
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
     """Returns CSV text with a header and one line per row.
 
-    `lists` holds pairs of a list's name and its rows. For a list without rows, one line holds only the name.
+    `lists` holds pairs of a list's name and its rows. For a list without rows, one line holds only the name. If a row
+    has a note, the last column holds the notes. Otherwise there is no such column.
     """
+    lists = list(lists)
+    has_notes = any(row.note for _, rows in lists for row in rows)
+    header = (*HEADER, "note") if has_notes else HEADER
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(HEADER)
+    writer.writerow(header)
     for name, rows in lists:
         if not rows:
-            writer.writerow([escape(name), *[""] * (len(HEADER) - 1)])
+            writer.writerow([escape(name), *[""] * (len(header) - 1)])
         for row in rows:
-            writer.writerow([escape(name), *_cells(row)])
+            writer.writerow([escape(name), *_cells(row), *([escape(row.note)] if has_notes else [])])
     return out.getvalue()
 
 
-def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Returns CSV text with list names and symbols. `lists.csv_import` can read this text."""
+def write_symbols(lists: Iterable[NamedList]) -> str:
+    """Returns CSV text with list names, symbols and notes. `lists.csv_import` can read this text."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(HEADER[:2])
-    writer.writerows([escape(name), escape(symbol)] for name, symbols in lists for symbol in symbols or [""])
+    writer.writerow(("list", "symbol", "note"))
+    for each in lists:
+        for symbol in each.symbols or [""]:
+            writer.writerow([escape(each.name), escape(symbol), escape(each.notes.get(symbol, ""))])
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 """Reads the values that the drawer shows. The drawer is the panel with the details of one symbol."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.accounts.preferences import appearance_of, numerals_for
+from watchlist.lists.rules import NamedList
 from watchlist.page.context import clock_values, make_rows, own_lists
 from watchlist.page.position import PagePosition
 from watchlist.page.rows import Row, name_reference
@@ -20,6 +22,8 @@ def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) ->
     now = timezone.now()
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_lists(request).read().lists
+    lists_with = [named_list for named_list in lists if ticker.symbol in named_list.symbols]
+    noted_list = next((each for each in lists_with if each.key == (position.key or lists[0].key)), None)
     range_name = parse_range(request.GET.get("range", ""))
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     return {
@@ -31,7 +35,10 @@ def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) ->
         "shown_reference": name_reference([row]),
         "day_prices": _day_prices(row),
         "position": position,
-        "lists_with": [named_list for named_list in lists if ticker.symbol in named_list.symbols],
+        "lists_with": lists_with,
+        "noted_list": noted_list,
+        "note": "" if noted_list is None else noted_list.notes.get(ticker.symbol, ""),
+        "other_notes": _other_notes(lists_with, noted_list, ticker.symbol),
         "lists_without": [named_list for named_list in lists if ticker.symbol not in named_list.symbols],
         **clock_values(now),
     }
@@ -48,3 +55,11 @@ def _day_prices(row: Row) -> dict[str, str]:
         "base_price": row.ticker.base_price,
     }
     return {name: row.write_price(price) for name, price in prices.items()}
+
+
+def _other_notes(
+    lists_with: Sequence[NamedList], noted_list: NamedList | None, symbol: str
+) -> list[tuple[NamedList, str]]:
+    """Returns pairs of a list and its note about the symbol. Leaves out `noted_list`, the list that the page shows."""
+    others = [each for each in lists_with if each is not noted_list]
+    return [(each, each.notes[symbol]) for each in others if symbol in each.notes]

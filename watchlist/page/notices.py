@@ -41,7 +41,7 @@ class Offer(msgspec.Struct, frozen=True):
 class Notice:
     """A sentence to show. `level` is `success`, `info` or `error`.
 
-    `undo` is the id of the change that the Undo button beside the sentence undoes. Without a button, `undo` is empty.
+    The Undo button beside the sentence undoes the change with the id `undo`. Without a button, `undo` is empty.
     """
 
     text: str
@@ -53,8 +53,8 @@ class Notice:
 class Notices:
     """All sentences to show on a page, and the tickers to choose from.
 
-    `undos` are further recent changes, which get Undo buttons of their own. `newest_undo` is the id of the newest
-    change that can be undone, or empty.
+    `undos` are other recent changes, each with its own Undo button. `newest_undo` is the id of the newest change that
+    can be undone, or empty.
     """
 
     sentences: Sequence[Notice]

@@ -1,4 +1,7 @@
-"""Reads and writes page positions in addresses and forms. A position is a list and the sort of its rows."""
+"""Reads and writes page positions in addresses and forms.
+
+A position says which list is shown, and how the rows are sorted.
+"""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode

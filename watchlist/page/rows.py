@@ -62,6 +62,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     - `pair_is_old`: whether bid and ask are older than PAIR_OLD_AFTER
     - `currency`: the currency to show beside the last price; empty to show none
     - `symbol_state`: the state of the symbol at the source: `unknown`, `halted`, `closed` or empty
+    - `note`: the person's note about the symbol; empty if there is none
     """
 
     ticker: TickerFacts
@@ -80,6 +81,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     pair_is_old: bool = False
     currency: str = ""
     symbol_state: str = ""
+    note: str = ""
 
     @property
     def arrow(self) -> str:
@@ -149,13 +151,15 @@ def make_row(
     year: PriceRange | None = None,
     currency: str = "",
     symbol_state: str = "",
+    note: str = "",
 ) -> Row:
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update, or None. A price is stale if it is older than `stale_after`, or if the
     source does not know the symbol. `now` must have a time zone.
     """
-    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
+    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency}
+    facts |= {"symbol_state": symbol_state, "note": note}
     if update is None:
         return Row(ticker, None, day, year=year, stale=symbol_state == "unknown", **facts)
     reference = reference_price(ticker.base_price, day.previous_close)

@@ -15,7 +15,7 @@ from watchlist.prices.source_labels import SourceLabel, describe_sources
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the values for the templates of all pages, by name.
 
-    `appearance` and `sources` are functions. Only the calls of these functions read the database.
+    `appearance` and `sources` are functions. The database is read only when a template calls one of these functions.
     """
     return {
         "appearance": lambda: appearance_of(request),

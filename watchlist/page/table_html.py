@@ -43,19 +43,23 @@ def symbol_path(symbol: str, query: str = "") -> str:
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 
 
-def insert_rows(page: str, rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+def insert_rows(
+    page: str, rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool, has_actions: bool = True
+) -> str:
     """Returns the page with the rows of the table at ROWS_PLACE. A page without a table is returned unchanged."""
     before, place, after = page.partition(ROWS_PLACE)
-    return "".join([before, write_rows(rows, columns, query, can_move), after]) if place else page
+    return "".join([before, write_rows(rows, columns, query, can_move, has_actions), after]) if place else page
 
 
-def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+def write_rows(
+    rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool, has_actions: bool = True
+) -> str:
     """Returns the rows of the table as HTML.
 
-    `query` is the query of the links to drawers, such as `list=3`. `can_move` says whether the rows have buttons to
-    move them.
+    `query` is the query of the links to drawers, such as `list=3`. `has_actions` says whether the rows have a menu.
+    `can_move` says whether the menu has buttons to move the row.
     """
-    return "".join([_write_row(row, columns, query, can_move) for row in rows])
+    return "".join([_write_row(row, columns, query, can_move, has_actions) for row in rows])
 
 
 def write_headings(headings: Iterable[Heading], address: str, key: int | None, reference: str) -> SafeString:
@@ -120,16 +124,16 @@ def _write_sort_link(heading: Heading, address: str, key: int | None, reference:
     return f'<a href="{target}">{escape(column.heading)}{versus}<i aria-hidden="true"></i></a>'
 
 
-def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool) -> str:
+def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool, has_actions: bool) -> str:
     ticker = row.ticker
     symbol, source = _write_identity(ticker.symbol, ticker.source)
     state = f' data-state="{escape(row.symbol_state)}"' if row.symbol_state else ""
     heading = _write_heading(ticker.symbol, ticker.name, query)
+    note = f'<span class="remark">{escape(row.note)}</span>' if row.note else ""
     cells = "".join([f'<td class="{cell.css_classes}">{cell.content}</td>\n' for cell in make_cells(row, columns)])
-    actions = _write_actions(ticker.symbol, can_move)
-    return (
-        f'<tr{symbol}{_write_numbers(row)}{source}{state} class="{row.css_classes}">\n{heading}{cells}{actions}</tr>\n'
-    )
+    actions = _write_actions(ticker.symbol, can_move) if has_actions else ""
+    attributes = f'{symbol}{_write_numbers(row)}{source}{state} class="{row.css_classes}"'
+    return f"<tr{attributes}>\n{heading}{note}</th>\n{cells}{actions}</tr>\n"
 
 
 @lru_cache(maxsize=KEPT_PARTS)
@@ -148,9 +152,10 @@ def _write_numbers(row: Row) -> str:
 
 @lru_cache(maxsize=KEPT_PARTS)
 def _write_heading(symbol: str, name: str, query: str) -> str:
+    """Returns the beginning of a row's heading: the symbol and the name."""
     link = f'<a class="symbol" href="{escape(symbol_path(symbol, query))}">{escape(symbol)}</a>'
     grip = '<i class="grip" aria-hidden="true"></i>'
-    return f'<th scope="row">{grip}{link}<span class="name">{escape(name)}</span></th>\n'
+    return f'<th scope="row">{grip}{link}<span class="name">{escape(name)}</span>'
 
 
 @lru_cache(maxsize=KEPT_PARTS)

@@ -1,8 +1,9 @@
 """Views that export lists to CSV files, and import lists from files after a preview."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import msgspec
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,7 @@ from feeds.symbols import is_symbol
 from watchlist.errors import ListRefused, UnreadableFile
 from watchlist.lists.csv_import import DEFAULT_NAME, MAX_FILE_BYTES, ImportedLists, name_of_file, read_lists
 from watchlist.lists.merging import merge_lists
-from watchlist.lists.rules import UserLists
+from watchlist.lists.rules import NamedList, UserLists
 from watchlist.lists.storage import ListStore
 from watchlist.page.context import make_rows, own_lists
 from watchlist.page.csv_export import write_lists, write_symbols
@@ -39,7 +40,7 @@ def export_lists(request: HttpRequest) -> HttpResponse:
     """Returns one CSV file with all lists of the person and the newest prices."""
     lists = own_lists(request).read().lists
     rows = _read_rows(request, {symbol for named_list in lists for symbol in named_list.symbols})
-    text = write_lists((each.name, [rows[symbol] for symbol in each.symbols if symbol in rows]) for each in lists)
+    text = write_lists((each.name, _noted_rows(each, rows)) for each in lists)
     source = describe_sources([row.ticker.source for row in rows.values()]).name
     # Spreadsheets recognize UTF-8 only by the byte order mark.
     response = HttpResponse("\N{BYTE ORDER MARK}" + text, content_type="text/csv; charset=utf-8")
@@ -65,7 +66,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
     _, problems = merge_lists(own_lists_before, imported.lists, replace=False)
     context: dict[str, Any] = {
         # Contains only the lists to import, because a file may be larger than a form can be.
-        "text": write_symbols((named_list.name, named_list.symbols) for named_list in imported.lists),
+        "text": write_symbols(imported.lists),
         "refusals": imported.refusals,
         "problems": problems,
         "lists": lists,
@@ -116,7 +117,7 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the lists that an import merges with the new lists. Leaves out an example list that is not stored."""
+    """Returns `lists`. Returns no lists if `lists` holds only the example list, which is not stored."""
     return lists if store.stored else UserLists(())
 
 
@@ -159,3 +160,9 @@ def _read_rows(request: HttpRequest, symbols: Collection[str]) -> dict[str, Row]
     tickers = list(Ticker.objects.filter(symbol__in=filter(is_symbol, symbols)))
     quotes = read_quotes([ticker.symbol for ticker in tickers])
     return {row.ticker.symbol: row for row in make_rows(request, tickers, quotes, timezone.now())}
+
+
+def _noted_rows(named_list: NamedList, rows: Mapping[str, Row]) -> list[Row]:
+    """Returns the rows of a list with the list's notes. `rows` maps symbols to rows without notes."""
+    listed = [rows[symbol] for symbol in named_list.symbols if symbol in rows]
+    return [msgspec.structs.replace(row, note=named_list.notes.get(row.ticker.symbol, "")) for row in listed]

@@ -4,7 +4,7 @@ Each change has its own key in the session, so that two concurrent requests do n
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -18,6 +18,8 @@ MAX_UNDOS = 10
 # This maximum limits the size of the web session. One import can change 20 lists of 200 symbols.
 MAX_KEPT_SYMBOLS = 8000
 """The maximum number of symbols in all changes of a web session together."""
+SYMBOL_LENGTH = 20
+"""The number of characters of notes that count as one symbol."""
 
 
 class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol"):
@@ -26,6 +28,7 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
     list_key: int = msgspec.field(name="list")
     symbol: str
     position: int = msgspec.field(name="at")
+    note: str = ""
 
     @property
     def done(self) -> str:
@@ -33,12 +36,32 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
 
     @property
     def size(self) -> int:
-        return 1
+        return 1 + _size_of_notes({self.symbol: self.note})
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns `lists` with the removed symbol put back at its old position. Raises ListRefused."""
+        """Returns `lists` with the removed symbol and its note put back at the old position. Raises ListRefused."""
         named_list = lists.lists[0] if self.list_key == UNSAVED else lists.find(self.list_key)
-        return lists.replace(named_list.add(self.symbol, self.position))
+        return lists.replace(named_list.add(self.symbol, self.position, self.note))
+
+
+class ChangedNote(msgspec.Struct, frozen=True, tag_field="what", tag="note"):
+    """A note about a symbol that was replaced or removed. `note` is the text before the change."""
+
+    list_key: int = msgspec.field(name="list")
+    symbol: str
+    note: str
+
+    @property
+    def done(self) -> str:
+        return f"The earlier note about {self.symbol} is back."
+
+    @property
+    def size(self) -> int:
+        return 1 + _size_of_notes({self.symbol: self.note})
+
+    def restore(self, lists: UserLists) -> UserLists:
+        """Returns `lists` with the earlier note. Raises ListRefused."""
+        return lists.replace(lists.find(self.list_key).write_note(self.symbol, self.note))
 
 
 class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
@@ -48,6 +71,7 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
     symbols: tuple[str, ...]
     position: int = msgspec.field(name="at")
     columns: tuple[str, ...] = ()
+    notes: Mapping[str, str] = {}
     list_key = UNSAVED
 
     @property
@@ -56,14 +80,14 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
 
     @property
     def size(self) -> int:
-        return len(self.symbols)
+        return len(self.symbols) + _size_of_notes(self.notes)
 
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` with the deleted list put back at its old position. Raises ListRefused.
 
         If another list now has the same name, a number is added to the name.
         """
-        return lists.create(free_name(self.name, lists), self.symbols, self.position, self.columns)
+        return lists.create(free_name(self.name, lists), self.symbols, self.position, self.columns, self.notes)
 
 
 class SavedList(msgspec.Struct, frozen=True):
@@ -74,10 +98,15 @@ class SavedList(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...]
     position: int = msgspec.field(name="at")
     columns: tuple[str, ...] = ()
+    notes: Mapping[str, str] = {}
+
+    @property
+    def content(self) -> tuple[int, tuple[str, ...], Mapping[str, str]]:
+        return self.key, self.symbols, self.notes
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """A change that created lists or replaced the symbols of lists.
+    """A change that created lists or replaced the symbols or notes of lists.
 
     `before` holds the changed lists before the change. `after` holds the changed and the new lists after the change.
     `done` is the sentence to show after an undo.
@@ -90,24 +119,24 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
 
     @property
     def size(self) -> int:
-        return sum(len(saved.symbols) for saved in (*self.before, *self.after))
+        return sum(len(saved.symbols) + _size_of_notes(saved.notes) for saved in (*self.before, *self.after))
 
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes the lists that the change created and that still have the same symbols. Puts the old symbols back into
-        the lists of `before`, and keeps the symbols that the person has added since the change.
+        Removes a list that the change created, if its symbols and notes are still the same. Gives each list of `before`
+        its old symbols and notes back, and keeps the symbols and notes that the person has added since the change.
         """
         old_keys = {saved.key for saved in self.before}
-        created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
-        kept = UserLists(tuple(each for each in lists.lists if created.get(each.key) != each.symbols))
-        changed = {saved.key: saved.symbols for saved in self.after}
+        created = [saved.content for saved in self.after if saved.key not in old_keys]
+        kept = UserLists(tuple(each for each in lists.lists if (each.key, each.symbols, each.notes) not in created))
+        changed = {saved.key: saved for saved in self.after}
         for saved in self.before:
-            kept = _restore_list(kept, saved, changed.get(saved.key, ()))
+            kept = _restore_list(kept, saved, changed.get(saved.key, saved))
         return kept if kept.lists else lists
 
 
-Change = RemovedSymbol | DeletedList | ChangedLists
+Change = RemovedSymbol | ChangedNote | DeletedList | ChangedLists
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -124,13 +153,19 @@ class Undo(msgspec.Struct, frozen=True):
     change: Change
 
 
-def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) -> UserLists:
+def _restore_list(lists: UserLists, saved: SavedList, changed: SavedList) -> UserLists:
     found = next((each for each in lists.lists if each.key == saved.key != UNSAVED), None)
     if found is None:
-        return lists.create(free_name(saved.name, lists), saved.symbols, saved.position, saved.columns)
-    added = [symbol for symbol in found.symbols if symbol not in changed]
+        return lists.create(free_name(saved.name, lists), saved.symbols, saved.position, saved.columns, saved.notes)
+    added = [symbol for symbol in found.symbols if symbol not in changed.symbols]
     symbols = tuple(dict.fromkeys([*saved.symbols, *added]))[:MAX_SYMBOLS]
-    return lists.replace(replace(found, symbols=symbols))
+    written = {symbol: note for symbol, note in found.notes.items() if note != changed.notes.get(symbol)}
+    return lists.replace(replace(found, symbols=symbols, notes={**saved.notes, **written}))
+
+
+def _size_of_notes(notes: Mapping[str, str]) -> int:
+    """Returns the number of symbols that notes count as."""
+    return sum(map(len, notes.values())) // SYMBOL_LENGTH
 
 
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
@@ -139,19 +174,22 @@ def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedList
     `after` must be the stored lists, in which new lists have keys. `done` is the sentence to show after an undo.
     """
     old, new = _save_lists(before), _save_lists(after)
-    contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
+    same = [saved.content for saved in old if saved.content in [each.content for each in new]]
     before_saved, after_saved = (
-        tuple(saved for saved in all_saved if (saved.key, saved.symbols) not in contents) for all_saved in (old, new)
+        tuple(saved for saved in all_saved if saved.content not in same) for all_saved in (old, new)
     )
     return ChangedLists(done, before_saved, after_saved)
 
 
 def _save_lists(lists: UserLists) -> list[SavedList]:
-    return [SavedList(each.key, each.name, each.symbols, at, each.columns) for at, each in enumerate(lists.lists)]
+    return [
+        SavedList(each.key, each.name, each.symbols, at, each.columns, each.notes)
+        for at, each in enumerate(lists.lists)
+    ]
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key of the list `before` in `lists_after`. A list gets a new key when it is first stored.
+    """Returns the key of the list `before` in `lists_after`. A list gets a new key when the list is first stored.
 
     `lists_before` and `lists_after` are all lists of the person before and after a change, in the same order.
     """

@@ -43,9 +43,9 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """Returns the length of a candle, in minutes, for a chart that shows `minutes` minutes.
+    """Returns the length of a candle in minutes, for a chart of `minutes` minutes.
 
-    The result is the shortest possible length with which the chart has at most MAX_CANDLES candles.
+    Chooses the shortest length with which the chart has at most MAX_CANDLES candles.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial

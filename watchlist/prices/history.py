@@ -40,9 +40,8 @@ log = structlog.get_logger(__name__)
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
     """Returns the candles of the period of length `span` that ends at `now`.
 
-    If `span` is None, the period begins with the first recorded update. The candles are made of one-second, one-minute
-    or one-day bars: the longer the period, the longer the bars. `retention` is how long the database keeps one-minute
-    bars.
+    If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
+    one-minute bars.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -65,10 +64,10 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether one-minute bars cover a period of length `span` that ends now.
+    """Returns whether one-minute bars cover the period of length `span` that ends at the minute `newest`.
 
-    The first day of the period does not count. A period of at most two days counts as covered. `newest` is the number
-    of the current minute, counted from 1970.
+    The first day of the period may lack bars. The result is True for a period of at most two days. `newest` is the
+    number of a minute, counted from 1970.
     """
     if tape is None or span <= 2 * DAY:
         return True

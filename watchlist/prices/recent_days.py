@@ -1,4 +1,4 @@
-"""Reads the newest market day and the last hour's minute closes of many symbols.
+"""Reads the newest market day of many symbols, with the close of each minute in the last hour.
 
 Days that Redis lacks come from the database. If Redis is unreachable, all days come from the database. Days from the
 database are up to a minute old and have no minute closes.

@@ -18,9 +18,9 @@ OPEN, CLOSED, ALWAYS = "open", "closed", "always"
 class SourceLabel:
     """Says where the prices on a page or in a file come from.
 
-    `name` is the name of the source, MIXED for several sources, or NONE if there is no source. `badge` has one or two
-    words, such as `Kraken`. `prices` is a phrase such as `prices from Kraken, some simulated`. `hint` is a sentence
-    without a full stop. `indexable` says whether search engines may list a page with these prices.
+    `name` is the name of the source, MIXED or NONE. `badge` has one or two words, such as `Kraken`. `prices` is a
+    phrase such as `prices from Kraken, some simulated`. `hint` is a sentence without a full stop. `indexable` says
+    whether search engines may list a page with these prices.
     """
 
     name: str

@@ -30,7 +30,7 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state` if its name is one of STATES. Returns the state `reconnecting` in all other cases.
+    """Returns `state`, or the state `reconnecting` if `state` is None or has an unknown name.
 
     `state` is None if no process feeds the source. `since` is when the source began to reconnect, in unix microseconds.
     """

@@ -47,9 +47,9 @@ class FreshNode(Node):
 
 
 class KeptNode(Node):
-    """A part whose texts are kept.
+    """The part from `kept` to `endkept`.
 
-    `_kept` is a dict from the values of the variables to the pieces of the text: strings and fresh parts.
+    `_kept` maps the values of the variables to the rendered text, as a list of strings and fresh parts.
     """
 
     def __init__(self, variables: dict[str, FilterExpression], nodelist: NodeList) -> None:

@@ -70,9 +70,8 @@ class Row:
 class WatchState:
     """Holds a row per symbol, and the connection's state.
 
-    `rows` maps each symbol to its row. `state` is the connection's state in words. `live` says whether the gateway has
-    confirmed the subscription. `source` is the kind of the gateway's sources, such as `simulated`. `feeds` maps each
-    source of real prices to its state.
+    `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
+    is the kind of the gateway's sources, such as `simulated`. `feeds` maps each source of real prices to its state.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
@@ -85,10 +84,10 @@ class WatchState:
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """Stores a price update in the row of its symbol. Returns the row.
+        """Stores a price update in the row of its symbol. Returns the row, or None if nothing was stored.
 
-        Stores nothing and returns None if the update is invalid, if it is not newer than the stored update, or if the
-        symbol has no row.
+        An update is not stored if the update is invalid, is not newer than the stored update, or has a symbol without a
+        row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -130,7 +129,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source of `rows` that is not connected."""
+        """Returns a text such as `Kraken: silent` for each source that has a row and is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")

@@ -10,7 +10,7 @@ ACKNOWLEDGEMENT_SECONDS = 10.0
 
 
 class Acknowledgements:
-    """Tracks for which native symbols the source has acknowledged a subscription.
+    """Tracks which subscriptions the source has acknowledged, by native symbol.
 
     All native symbols belong to one connection. Times are in seconds of a monotonic clock.
     """
@@ -27,7 +27,7 @@ class Acknowledgements:
         return not self._deadlines
 
     def request(self, natives: Iterable[str], now: float) -> None:
-        """Notes that subscriptions to native symbols are requested.
+        """Notes a request for subscriptions to native symbols.
 
         `now` is the time at which the last message of the request is sent.
         """
@@ -47,10 +47,9 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets overdue requests. Returns the native symbols of these requests in two lists.
+        """Forgets the requests whose answer is overdue. Returns the native symbols of these requests in two lists.
 
-        Call `request` again for the symbols in the first list. The symbols in the second list are unknown to the
-        source.
+        Subscribe to the symbols in the first list again. The symbols in the second list are unknown to the source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

@@ -33,8 +33,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The address of a source, and time limits in seconds.
 
     `open_seconds` limits the opening of a connection. `start_seconds` limits the time from the opening to the first
-    acknowledgement of a subscription. `acknowledgement_seconds` limits the time from each request to its
-    acknowledgement.
+    acknowledgement of a subscription. `acknowledgement_seconds` limits the time from the request of a subscription to
+    its acknowledgement.
     """
 
     url: str
@@ -238,7 +238,7 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket. `run` then returns `ending`, or the `ending` of an earlier call of this method."""
+        """Closes the socket. `run` then returns the `ending` of the first call of this method."""
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

@@ -40,7 +40,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def from_status(status: int, retry_after: str = "") -> Ending:
-    """Returns the ending for an HTTP status with which a source refused a connection or request.
+    """Returns the ending for the HTTP status of a refused connection or request.
 
     `retry_after` is the value of the header Retry-After.
     """

@@ -1,6 +1,7 @@
 """Says whether the market of a source is open. Pure.
 
-Shares are traded in New York from 9:30 to 16:00 on weekdays. Holidays count as weekdays too.
+The market of shares is open from 9:30 to 16:00 in New York on weekdays, even on holidays. Other markets are always
+open.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

@@ -72,7 +72,7 @@ class Backlog:
     def put_newest_first(self) -> None:
         """Makes `take` return the newest trade of each symbol first, and all other trades as late trades.
 
-        Call this method after a stall of Kafka. Current prices are then published first.
+        Call this method after a stall of Kafka.
         """
         self._put_back()
         for symbol, waiting in list(self._waiting.items()):
@@ -93,7 +93,7 @@ class Backlog:
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
         """Removes all trades except the newest of each symbol. Returns the removed trades by symbol.
 
-        For a symbol in `summed`, the size of the newest trade becomes the sum of the sizes of all its waiting trades.
+        For a symbol in `summed`, the remaining trade gets the sum of all sizes.
         """
         self._put_back()
         symbols = set(summed)

@@ -8,9 +8,9 @@ from feeds.sources.events import Trade
 class Gap(msgspec.Struct, frozen=True):
     """Missed trades of one symbol: those between the trades `after` and `until`.
 
-    `missing` is the number of missed trades; 0 if unknown. `after` and `until` may be placeholders. Only the
-    place of a placeholder in the order of the source is known. If `is_open` is true, the trade `until` has not arrived
-    yet.
+    `after` and `until` may be placeholders. A placeholder is a trade of which only the place in the source's order is
+    known. `missing` is the number of missed trades; 0 if unknown. If `is_open` is true, the trade `until` has not
+    arrived yet.
     """
 
     after: Trade
@@ -59,7 +59,10 @@ def with_sequence(trade: Trade, sequence: int) -> Trade:
 
 
 def neighbour(trade: Trade, distance: int) -> Trade:
-    """Returns a placeholder for the trade directly before (`distance` -1) or after (1) `trade`."""
+    """Returns a placeholder for the trade directly before or after `trade`.
+
+    `distance` is -1 for the trade before `trade`, and 1 for the trade after `trade`.
+    """
     if trade.sequence is not None:
         return with_sequence(trade, trade.sequence + distance)
     return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")

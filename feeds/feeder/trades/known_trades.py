@@ -32,7 +32,7 @@ class KnownTrades:
         return len(self._trades)
 
     def add(self, trade: Trade) -> bool:
-        """Remembers a trade. Returns whether the trade is new, and not a repeat."""
+        """Remembers a trade. Returns True if the trade is new, and False if it is a repeat."""
         trades = self._trades
         key = trade.id or (trade.timestamp, trade.price, trade.size)
         known = trades.get(key)

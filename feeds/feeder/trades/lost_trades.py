@@ -29,7 +29,7 @@ class LostTrades:
         """Moves the sequence numbers of a gap from `missing` to the lost numbers. Returns how many numbers were moved.
 
         `known` are the trades within the gap that have arrived. `end` is the time of the first trade after the gap;
-        None if no such trade has come yet.
+        None if that trade has not arrived.
         """
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         by_sequence = {sequence_of(trade): trade.timestamp for trade in known}
@@ -55,13 +55,13 @@ class LostTrades:
             self.spans = unite([*self.spans, Span(min(first, last), max(first, last))])
 
     def end(self, timestamp: int) -> None:
-        """Ends the open span, if there is one, at the time of a trade that has just arrived."""
+        """Ends the open span at the time of a trade that has arrived. Does nothing if no span is open."""
         if self._open_since is not None:
             since, self._open_since = self._open_since, None
             self.add_span(since, timestamp)
 
     def remove(self, number: int) -> bool:
-        """Removes the sequence number of a trade that has arrived. Returns whether the trade counted as lost."""
+        """Removes the number of an arrived trade from the lost numbers. Returns whether the trade counted as lost."""
         return self._numbers.remove(number)
 
     def take_spans(self) -> tuple[Span, ...]:

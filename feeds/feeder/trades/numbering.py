@@ -1,7 +1,7 @@
 """Gives each trade of one symbol a seq_id, and encodes the trades as updates. Pure.
 
-The seq_id grows by one with each update. The time of an update is the time of the trade at the exchange. A trade is
-late if it comes after a newer trade of its symbol. A late trade never becomes the newest update.
+The seq_id grows by one with each update. A trade is late if it comes after a newer trade of its symbol. A late trade
+never becomes the newest update.
 """
 
 import msgspec
@@ -28,8 +28,8 @@ _encode = msgspec.json.Encoder().encode
 class Numbering:
     """Holds the last seq_id and the newest time of one symbol.
 
-    `end` describes the symbol's last updates in the topic, after which the seq_ids continue. If `end` is None, the
-    first seq_id is `now_ms`, the unix time in milliseconds.
+    `end` describes the symbol's last updates in the topic. The seq_ids continue after these updates. If `end` is None,
+    the first seq_id is `now_ms`, the unix time in milliseconds.
     """
 
     __slots__ = ("newest", "seq_id", "symbol")

@@ -18,7 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""If more sequence numbers are missing in a row, these numbers count as skipped by the source."""
+"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
@@ -29,7 +29,7 @@ class SymbolFeed:
 
     `is_sequential` says whether a gap in the numbers `Trade.sequence` means missed trades. `can_fetch` says whether
     missed trades can be fetched. `published` are the symbol's last trades in the topic, in the order of the topic.
-    Times are in seconds of a monotonic clock.
+    Arguments named `now` are in seconds of a monotonic clock.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns the trades that have waited long enough. Call this method several times a second."""
+        """Returns the trades that were held back long enough. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -126,7 +126,7 @@ class SymbolFeed:
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Opens a gap for trades that the publisher dropped. If they cannot be fetched, they count as lost instead."""
+        """Opens a gap for trades that the publisher dropped. Trades that cannot be fetched count as lost instead."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Returns `trades` with only one past trade: the newest. A trade is past if its field `past` is true."""
+        """Returns `trades` with only one past trade: the newest. Past trades come from a snapshot of the source."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -221,7 +221,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade without a sequence."""
+        """Handles a trade whose sequence is missing, or does not show whether trades are missed."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1
@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns each trade with whether it is late. A trade without a sequence gets the argument `late`."""
+        """Pairs each trade with whether it is late. `late` applies to trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

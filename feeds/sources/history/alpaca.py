@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older a missed trade may be than the last trade that arrived before the loss, in microseconds."""
+"""How many microseconds a missed trade may be older than the last trade that was received before the loss."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -28,13 +28,13 @@ Row = TypeVar("Row")
 SETS_PRICE = frozenset("@ EFKOX56")
 """The codes of trade conditions with which a trade of any share may become the last price.
 
-Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) have others.
+Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) do not.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
 """The codes of trade conditions with which a trade of a Nasdaq share (tape C) may become the last price.
 
-For example, B is a bunched trade on tape C, but an average price on the tapes of other shares.
+Some of these codes have another meaning for other shares. For example, B then means an average price.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,7 +44,8 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade as Alpaca sends it, both in the stream and in the history.
 
-    `update` is `canceled` or `incorrect` if the trade was withdrawn later. Only the history sends `update`.
+    `update` is `canceled` or `incorrect` for a withdrawn trade, and empty for any other trade. Only the history sends
+    it.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
@@ -82,9 +83,9 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange, Alpaca's id, and time."""
+    """Makes a Trade from a row of Alpaca."""
     timestamp = read_time(row.time)
-    # Alpaca's ids repeat.
+    # Alpaca's ids repeat. With exchange and time, they are unique.
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
     sets_price = allowed.issuperset(row.conditions or ())
@@ -100,8 +101,8 @@ def make_headers(credentials: Credentials) -> Mapping[str, str]:
 class AlpacaHistory:
     """Makes the requests for Alpaca's HTTP service, and reads the responses.
 
-    `folder` is the path of an asset class, such as `/v2/stocks`. All requests have the parameters `parameters`.
-    Requests for bars also have the parameters `more`. If `has_trades` is false, missed trades are not requested.
+    `folder` is the path of an asset class, such as `/v2/stocks`. All requests have `parameters`. Requests for bars also
+    have `more`. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class AlpacaHistory:
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if `after` is None or the feed has no trades.
+        Returns None if `after` is None or `has_trades` is false.
         """
         if after is None or not self._has_trades:
             return None
@@ -125,10 +126,9 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns a pair: the missed trades in a response, and the next request.
+        """Returns a pair: the missed trades in a response, and the request for the next page or None.
 
-        The next request is None after the last response. Leaves out `after`, `until` and withdrawn trades. The result
-        may contain other known trades.
+        Leaves out `after`, `until` and withdrawn trades. The caller may know some of the returned trades already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
@@ -144,10 +144,7 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the bars from `start` to `end`, and the next request.
-
-        The next request is None after the last response. A bar that ends after `end` is left out.
-        """
+        """Returns a pair: the bars between `start` and `end`, and the request for the next page or None."""
         response = decode_body(_BARS, body)
         length = TIMEFRAMES_US[request.parameters["timeframe"]]
         bars = [_read_bar(row) for row in _rows(response.bars, native)]

@@ -63,7 +63,7 @@ _EXCHANGE_INFO = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def read_timestamp(number: int) -> int:
-    """Converts unix milliseconds to unix microseconds. A number that is in unix microseconds already stays the same."""
+    """Converts unix milliseconds to unix microseconds. Unix microseconds stay the same."""
     # Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request.
     return check_timestamp(number * 1000 if number < 10**14 else number)
 
@@ -108,10 +108,7 @@ class BinanceHistory:
         start: int,
         end: int,
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the bars from `start` to `end`, and the next request.
-
-        The next request is None after the last response. A bar that ends after `end` is left out.
-        """
+        """Returns a pair: the bars between `start` and `end`, and the next request or None."""
         rows = decode_body(_KLINES, body)
         bars = [_bar(row) for row in rows if read_timestamp(row.end) < end]
         found = [bar for bar in bars if bar.start >= start]
@@ -126,9 +123,9 @@ class BinanceHistory:
         return Request("/api/v3/exchangeInfo", {"showPermissionSets": "false"})
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns a dict from native symbol to whether the symbol is traded now.
+        """Returns a dict from native symbol to a bool: whether the symbol is traded now.
 
-        Leaves out symbols with characters that are not ASCII.
+        Leaves out symbols that are not ASCII. Raises BadMessage if the list of symbols is empty.
         """
         symbols = decode_body(_EXCHANGE_INFO, body).symbols
         if not symbols:

@@ -1,6 +1,6 @@
 """Requests trades, bars and products from Coinbase Exchange over HTTP, and reads the responses.
 
-Pure. Coinbase sends trades and bars newest first. In a request for trades, `after` means: older than this id.
+Pure. Coinbase sends the newest trades and bars first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,10 +73,7 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns a pair: the missed trades in a response, oldest first, and the next request.
-
-        The next request asks for older trades, and is None after the last response.
-        """
+        """Returns a pair: the missed trades in a response (oldest first), and the request for older trades or None."""
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
         trades = [
@@ -94,9 +91,9 @@ class CoinbaseHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the bars in a response, oldest first, and the next request.
+        """Returns a pair: the bars in a response (oldest first), and the request for newer bars or None.
 
-        The next request asks for newer bars, and is None after the last response. A period without trades has no bar.
+        A period without trades has no bar.
         """
         interval = int(request.parameters["granularity"])
         length = interval * 1_000_000

@@ -1,7 +1,6 @@
 """Requests trades, bars and pairs from Kraken over HTTP, and reads the responses.
 
-Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`.
+Pure. Over HTTP, a pair has another name than in the WebSocket protocol: `XBTUSD` or `XXBTZUSD` for `BTC/USD`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,9 +87,9 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns a pair: the missed trades in a response, oldest first, and the next request.
+        """Returns a pair: the missed trades in a response (oldest first), and the next request or None.
 
-        The next request is None after the last response. The next response may repeat the last of these trades.
+        Two responses may contain the same trade.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)
@@ -112,7 +111,7 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the closed bars from `start` to `end`, oldest first, and None as the next request.
+        """Returns a pair: the finished bars between `start` and `end` (oldest first), and None for no next request.
 
         Leaves out bars without a trade.
         """
@@ -147,6 +146,7 @@ def _trades_request(native: str, since: int) -> Request:
 
 def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
     decoded = decode_body(_bodies, body)
+    # Kraken sends errors with the HTTP status 200.
     errors = [error for error in decoded.error if not error.startswith("W")]  # W is a warning
     if errors:
         raise ReportedError(", ".join(errors))
@@ -156,7 +156,7 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
     """Returns the JSON text of the rows in a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    Raises BadMessage if there is not exactly one key besides `last`.
+    Raises BadMessage if the response has the rows of no pair or of several pairs.
     """
     # Kraken has several names for a pair, so the key is not checked.
     rows = [raw for name, raw in result.items() if name != "last"]

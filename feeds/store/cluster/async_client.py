@@ -72,7 +72,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command that failed on `node` with `error`. Returns the reply or an error.
 
         If `node` did not answer, repeats the command only if another node serves the slot now.
         """
@@ -111,7 +111,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return node
 
     async def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks the cluster which node serves each slot.
 
         Does nothing if the last call ended less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """
@@ -145,9 +145,9 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
+        """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
-        Returns the first reply. Raises the error of a node only if no node replies.
+        Returns the first reply. Raises RedisError if no node replies.
         """
         await self.find_owner(0)
         replies, failure = [], None
@@ -161,7 +161,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return replies[0]
 
     async def _ask(self, node: Node, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command on `node`, to which the command's slot is being moved from another node."""
+        """Runs a command on `node` while the command's slot is being moved to `node`."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)

@@ -1,12 +1,12 @@
 """Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline support the commands that this project uses. The keys of one command must have the same
-slot; only the keys of an MGET may have different slots. `ClusterClient` differs from redis-py's client for clusters:
+A slot is one of the 16,384 parts into which a cluster divides its keys. The keys of one command must have the same
+slot. Only an MGET may have keys with different slots. `ClusterClient` differs from redis-py's client for clusters:
 
-- `ClusterClient` connects to a node only when it needs this node.
-- `ClusterClient` asks which node serves each slot only when a command needs an unknown node, or when a node does not
-  answer.
-- If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
+- It supports only the commands that this project uses.
+- It connects to a node only when it needs this node.
+- It asks which node serves each slot only when the node for a command is unknown or does not answer.
+- If a node does not answer, only the commands for this node fail.
 """
 
 import threading
@@ -27,7 +27,7 @@ REFRESH_SECONDS = 0.2
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
 """The errors of a node that is unreachable or cannot serve a slot. Another node may serve the slot now."""
 REDIRECTED = (AskError, TryAgainError)
-"""The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
+"""The errors of a slot that moves to another node. MovedError is included as a subclass of AskError."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -35,7 +35,7 @@ Command = tuple[tuple[Any, ...], dict[str, Any]]
 class ClusterClient(redis.Redis):
     """A client of a cluster. Thread-safe.
 
-    `slots` may be shared by the clients of a process. `open_node` returns a client of one node.
+    Several clients may share `slots`. `open_node` returns a client of one node.
     """
 
     def __init__(self, slots: SlotMap, open_node: Callable[[Node], redis.Redis]) -> None:
@@ -105,7 +105,7 @@ class ClusterClient(redis.Redis):
         ]
 
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
-        """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command that failed on `node` with `error`. Returns the reply or an error.
 
         If `node` did not answer, repeats the command only if another node serves the slot now.
         """
@@ -178,7 +178,7 @@ class ClusterClient(redis.Redis):
         return node
 
     def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks the cluster which node serves each slot.
 
         Does nothing if the last call was less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """
@@ -200,9 +200,9 @@ class ClusterClient(redis.Redis):
         raise failure
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
+        """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
-        Returns the first reply. Raises the error of a node only if no node replies.
+        Returns the first reply. Raises RedisError if no node replies.
         """
         self.find_owner(0)
         replies, failure = [], None
@@ -216,7 +216,7 @@ class ClusterClient(redis.Redis):
         return replies[0]
 
     def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command on `node`, to which the command's slot is being moved from another node."""
+        """Runs a command on `node` while the command's slot is being moved to `node`."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
@@ -235,10 +235,9 @@ class ClusterClient(redis.Redis):
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
-    """Replaces each MGET command by one GET command per key. Returns the new commands, and a dict for `join_reads`.
+    """Replaces each MGET command by one GET command per key. Returns the new commands and a dict for `join_reads`.
 
-    The dict has an item for each MGET. The key is the position of its first GET among the new commands. The value is
-    the number of its GETs.
+    The dict has one item for each MGET. The key is the position of the first GET. The value is the number of GETs.
     """
     # The keys of an MGET may have different slots.
     if not any(args[0] == "MGET" for args, _ in commands):
@@ -255,10 +254,9 @@ def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[in
 
 
 def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
-    """Returns one reply for each command that was passed to `split_reads`.
+    """Turns the replies to the commands of `split_reads` into replies to the original commands.
 
-    `replies` are the replies to the commands that `split_reads` returned; `lengths` is the dict that `split_reads`
-    returned. The reply to an MGET is a list of values, or the first error of its GETs.
+    `lengths` is the dict that `split_reads` returned. The reply to an MGET is a list of values, or the first error.
     """
     joined: list[Any] = []
     place = 0
@@ -281,8 +279,7 @@ class ClusterPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends the commands. Returns the replies in the order of the commands.
 
-        If `raise_on_error` is true, raises the first error. If `raise_on_error` is false, the errors are among the
-        replies.
+        Raises the first error. If `raise_on_error` is false, returns errors among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

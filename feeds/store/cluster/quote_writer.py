@@ -1,7 +1,7 @@
 """Writes quotes to the nodes of a cluster and publishes them.
 
-The names of a symbol's keys begin with one of 64 tags. Keys with the same tag are on the same node, so one atomic call
-of a script writes all symbols of a tag. All calls for one node go in one round trip.
+Each symbol has one of 64 tags. The quotes of all symbols with the same tag are on the same node. One atomic call of a
+script writes all updates for a tag. All calls for one node go in one round trip.
 """
 
 from collections.abc import Sequence
@@ -38,10 +38,10 @@ class ClusterQuoteWriter(QuoteWriter):
         self._write_tag = Script(client, SHARDED_WRITE)
 
     def write(self, batch: Batch) -> int:
-        """Stores and publishes the updates that are newer than the stored quotes. Returns how many updates were newer.
+        """Stores and publishes the updates that are newer than the stored quotes. Returns the number of these updates.
 
-        If a node does not answer, writes the updates for the other nodes and raises StoreUnavailable. After this error,
-        the same batch may be written again.
+        If a node does not answer, writes the updates for the other nodes and raises StoreUnavailable. The same batch
+        may then be written again.
         """
         by_prefix: dict[str, list[tuple[str, SymbolUpdates]]] = {}
         for symbol, updates in batch.by_symbol.items():
@@ -59,7 +59,7 @@ class ClusterQuoteWriter(QuoteWriter):
             return sum(int(reply) for reply in map(_check, replies))
 
     def _make_call(self, part: Symbols) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments for one call of the script. All symbols of the call have the same tag."""
+        """Returns the keys and the arguments for one call of the script. All symbols of `part` have the same tag."""
         prefix = tag_prefix(part[0][0])
         head = (self._ttl_ms, prefix + CHANNEL_PREFIX, PREFIX_LENGTH + len(STOCK_PREFIX))
         arguments = [*head, *script_arguments(updates for _, updates in part)]

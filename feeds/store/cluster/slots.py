@@ -1,8 +1,7 @@
 """Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
-Pure: no I/O. A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces.
-Each symbol has one of 64 tags, which are evenly spread over the slots. All keys and the channel of a symbol have the
-same tag, so one script can write the quote of a symbol and publish the update.
+Pure: no I/O. A cluster divides its keys into 16,384 slots. The tag of a key is the text between its first braces. Keys
+with the same tag have the same slot. Each symbol has one of 64 tags, for all its keys and its channel.
 """
 
 from binascii import crc_hqx
@@ -35,7 +34,7 @@ def key_slot(key: bytes) -> int:
 
 
 def make_tags() -> tuple[str, ...]:
-    """Returns 64 tags, one for each range of TAG_SLOTS slots. The slot of each tag lies in the tag's range.
+    """Returns 64 tags, evenly spread over the slots: one tag for each range of TAG_SLOTS slots.
 
     No tag may ever change, because the keys in Redis contain tags.
     """
@@ -58,15 +57,14 @@ def tag_number(symbol: str) -> int:
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`, with which all keys and the channel of a symbol begin in a cluster."""
+    """Returns the prefix `{tag}.` of a symbol's keys and channel in a cluster."""
     return _PREFIXES[tag_number(symbol)]
 
 
 def command_slot(arguments: Sequence[Any]) -> int | None:
     """Returns the slot of a command's first key, or None if the command has no key.
 
-    `arguments` is the name of the command, followed by its arguments. Only the commands that this project uses are
-    supported.
+    `arguments` begins with the name of the command. Only the commands that this project uses are supported.
     """
     name = arguments[0]
     if name in KEYLESS:
@@ -88,8 +86,8 @@ class Node(NamedTuple):
 class SlotMap:
     """Knows which node serves each slot. Threads may share a SlotMap.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots; the node that answered
-    last comes first. `seeds` are the nodes that the settings name.
+    `version` grows with each change. `seeds` are the nodes that the settings name. `known` holds all known nodes. The
+    node that answered last comes first.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
@@ -123,8 +121,8 @@ class SlotMap:
     def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
         """Replaces the map by the reply of the node `asked` to the command CLUSTER SLOTS.
 
-        Each item of the reply is a list: first slot, last slot, master, replicas. A node is described by a list that
-        begins with host and port. An empty host stands for the host of `asked`.
+        Each item of the reply is a list: first slot, last slot, master, replicas. A node is a list that begins with
+        host and port.
         """
         owners: list[Node | None] = [None] * SLOTS
         known = dict.fromkeys([asked])
@@ -143,5 +141,6 @@ class SlotMap:
 
 
 def _read_node(node: Sequence[Any], asked: Node) -> Node:
+    # An empty host stands for the host of the asked node.
     host = node[0].decode() if isinstance(node[0], bytes) else node[0]
     return Node(asked.host if host in {None, "", "?"} else host, int(node[1]))

@@ -65,10 +65,10 @@ class Command(BaseCommand):
 
 
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
-    """Returns the SharedCounts of a child process from two of its arguments.
+    """Returns the SharedCounts of a child process from its arguments `--worker` and `--shared`.
 
-    `worker` is the number of the child and the number of children, such as `0/4` for the first of four. `shared` is the
-    file descriptor of the shared memory and the folder with the metrics, such as `7:/tmp/counts`.
+    `worker` contains the number of the child and the number of children: `0/4` is the first of four. `shared` contains
+    the file descriptor of the shared memory and the folder with the metrics, such as `7:/tmp/counts`.
     """
     slot, _, count = worker.partition("/")
     memory, _, folder = shared.partition(":")

@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
-    """Returns the plan that runs `parts` on this machine, with the values of the settings.
+    """Returns the plan that runs `parts`. The plan's port and Redis come from the settings.
 
     Raises StackFailure if `parts` contains the gateway and the port of the page is in use.
     """

@@ -117,7 +117,7 @@ def run_clients(port: int, symbols: int, workers: set[int]) -> None:
         while found != workers:
             with ExitStack() as attempt:
                 client = attempt.enter_context(upgrade(address, path="/ws?batch=1"))
-                worker = find_serving_process(client.sock.getsockname()[1])
+                worker = find_serving_process(port, client.sock.getsockname()[1])
                 if worker in workers - found:
                     stack.enter_context(attempt.pop_all())
                     found.add(worker)

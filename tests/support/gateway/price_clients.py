@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Collection
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -38,7 +39,7 @@ class PriceClients:
         for _ in range(MAX_CLIENTS):
             if len(self.clients) == len(workers):
                 break
-            self._connect()
+            self._connect(workers)
         assert len(self.clients) == len(workers), "the kernel has not given each process a client"
         for pid, client in self.clients.items():
             client.send(json.dumps({"action": "subscribe", "payload": {"symbols": SYMBOLS}}))
@@ -53,13 +54,13 @@ class PriceClients:
             error.add_note(f"The end of the gateway's log:\n{self._gateway.log.read_text()[-4000:]}")
         self._stack.close()
 
-    def _connect(self) -> None:
+    def _connect(self, workers: Collection[int]) -> None:
         with ExitStack() as stack:
             client = stack.enter_context(self._gateway.connect())
             client.send('{"action":"ping"}')
             receive_frame(client)
             pid = served_by(client)
-            if pid and pid not in self.clients:
+            if pid in workers and pid not in self.clients:
                 self.clients[pid] = client
                 self._stack.enter_context(stack.pop_all())
 

@@ -211,14 +211,15 @@ def find_relay(gateway: GatewayProcess) -> int:
 
 def served_by(client: ClientConnection) -> int:
     """Returns the id of the process that holds the other end of a client's socket; 0 if it is unknown."""
-    return find_serving_process(client.local_address[1])
+    return find_serving_process(client.remote_address[1], client.local_address[1])
 
 
-def find_serving_process(port: int) -> int:
-    """Returns the id of the process whose socket is connected to a port; 0 if it is unknown."""
-    for line in subprocess.run(["ss", "-tnpH"], capture_output=True, text=True).stdout.splitlines():
-        fields = line.split()
-        if fields[4].endswith(f":{port}") and "pid=" in line:
+def find_serving_process(port: int, client_port: int) -> int:
+    """Returns the id of the process that serves a connection from `client_port` to `port`; 0 if it is unknown."""
+    # Connections of other programs can have the same client port, if they lead to other ports.
+    command = ["ss", "-tnpH", f"sport = :{port} and dport = :{client_port}"]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        if "pid=" in line:
             return int(line.partition("pid=")[2].partition(",")[0])
     return 0
 

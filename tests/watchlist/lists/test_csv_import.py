@@ -98,7 +98,9 @@ def test_every_refused_line_has_its_number_and_reason():
 
 
 def test_columns_have_any_order_and_the_header_is_optional():
-    assert read_lists("Symbol,Note,List\nAAPL,x,Main", KNOWN).lists == (NamedList(0, "Main", ("AAPL",)),)
+    assert read_lists("Symbol,Note,List\nAAPL,x,Main", KNOWN).lists == (
+        NamedList(0, "Main", ("AAPL",), notes={"AAPL": "x"}),
+    )
     assert read_lists("Main,AAPL", KNOWN).lists == (NamedList(0, "Main", ("AAPL",)),)
 
 

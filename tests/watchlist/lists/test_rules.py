@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.errors import AlreadyListed, BadName, ListFull, NoSuchList, NotListed, TooManyLists
-from watchlist.lists.rules import JOINERS, MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.visibility import JOINERS
 
 MAIN = NamedList(1, "Main", ("AAPL", "MSFT", "GOOG"))
 LISTS = UserLists((MAIN, NamedList(2, "Coins", ("BTC/USD",)), NamedList(3, "Funds")))

@@ -6,7 +6,7 @@ ASSUMED_COUNT = 500
 ASSUMED_CPU_SECONDS = 1.0
 """Before the first measurement, a process assumes that ASSUMED_COUNT connections cost this CPU time."""
 MIN_COUNT = 20
-"""In a second with fewer new connections, all CPU time counts as other work."""
+"""In a second with fewer new connections, no CPU time counts as the cost of connections."""
 KEPT_SHARE = 0.95
 """Each new measurement multiplies the weight of all earlier measurements by this factor."""
 SMOOTHING = 0.2
@@ -18,8 +18,8 @@ SLOWEST, FASTEST = 50.0, 20_000.0
 class Reading(NamedTuple):
     """The times and the number of connections of this process at one moment. All times are in seconds.
 
-    `now` is monotonic time. `cpu` is the CPU time used since the start. `waited` is the time since the start in which
-    the process was ready to run, but had no core. `accepted` is the number of connections accepted since the start.
+    `now` is monotonic time. The other fields count from the start of the process. `cpu` is the used CPU time. `waited`
+    is the time of waiting for a free core. `accepted` is the number of accepted connections.
     """
 
     now: float
@@ -31,9 +31,7 @@ class Reading(NamedTuple):
 class AcceptRate:
     """Estimates how many connections per second this process can accept beside its other work.
 
-    A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with many
-    new connections, the CPU time beyond the other work is the cost of the connections. The estimate also falls if other
-    processes use the cores.
+    The estimate falls if other work of this process, or other processes, use more CPU time.
     """
 
     def __init__(self) -> None:
@@ -52,6 +50,8 @@ class AcceptRate:
         if used > 0:
             share = used / (used + max(0.0, reading.waited - last.waited))
             self._core_share += (share - self._core_share) * SMOOTHING
+        # A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with
+        # many new connections, the CPU time beyond the other work is the cost of the connections.
         if count < MIN_COUNT:
             self._other_share += (used / seconds - self._other_share) * SMOOTHING
         else:

@@ -1,7 +1,7 @@
 """Computes how long a drain takes, and when each socket is closed. Pure.
 
-A drain closes all sockets of a process that is about to end. The accept rate is how many connections per second a
-process can accept.
+A drain closes all sockets of a process that is about to end. The accept rate is the number of connections that a
+process can accept per second.
 """
 
 import random
@@ -17,7 +17,7 @@ USED_SHARE = 0.5
 
 
 def drain_seconds(connections: int, accept_rate: float, least: float, longest: float) -> float:
-    """Returns how many seconds a drain of `connections` sockets takes, from `least` to `longest`.
+    """Returns how many seconds a drain of `connections` sockets takes: at least `least` and at most `longest`.
 
     `accept_rate` is in connections per second. If `least` is greater than `longest`, the result is `least`.
     """
@@ -27,8 +27,7 @@ def drain_seconds(connections: int, accept_rate: float, least: float, longest: f
 def spread(items: Sequence[Item], seconds: float, rng: random.Random) -> Iterator[tuple[float, Item]]:
     """Yields each item with a delay, as pairs of seconds and item. The order of the items is random.
 
-    `seconds` is divided into equal parts, one for each item. The delay of an item is a random moment in the item's
-    part.
+    `seconds` is divided into equal parts, one for each item. The delay of an item is a random moment in its part.
     """
     # Without parts, delays could by chance be close together, so that many clients would come at once.
     for position, item in enumerate(rng.sample(items, len(items))):

@@ -1,16 +1,16 @@
 """Measures how late a periodic task runs. Pure.
 
-A process that was overloaded or suspended reads the answers of its clients late. A time-out must not count this time.
+The gateway adds the delays to its time-outs, because a late process also reads the answers of its clients late.
 """
 
 from collections import deque
 
 
 class Lateness:
-    """Adds up by how many seconds a periodic task was late within the last `window` seconds.
+    """Measures the delays of a task that should run every `period` seconds.
 
-    A call of the task is late if more than `period` seconds have passed since the previous call. The
-    attribute `seconds` holds the sum.
+    A run is late if more than `period` seconds have passed since the previous run. `seconds` is the sum of the delays
+    within the last `window` seconds.
     """
 
     def __init__(self, period: float, window: float) -> None:
@@ -21,7 +21,7 @@ class Lateness:
         self.seconds = 0.0
 
     def note(self, now: float) -> None:
-        """Notes a call of the task. `now` is in monotonic seconds."""
+        """Measures the delay of the run at `now` (monotonic seconds), and updates `seconds`."""
         late = 0.0 if self._last is None else max(0.0, now - self._last - self._period)
         self._last = now
         self._late.append((now, late))

@@ -1,6 +1,7 @@
-"""Decides when rotation closes old sockets, so that their clients connect to other processes. Pure.
+"""Decides how old a socket may become, and how many old sockets are closed in one step. Pure.
 
-The accept rate is how many connections per second a process can accept.
+Rotation closes old sockets, so that their clients connect to other processes. The accept rate is the number of
+connections that a process can accept per second.
 """
 
 import math

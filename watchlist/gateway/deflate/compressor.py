@@ -1,7 +1,6 @@
-"""Compresses updates into WebSocket frames (RFC 7692).
+"""Compresses updates into WebSocket frames (RFC 7692). Pure.
 
-Pure: the caller passes CPU time and monotonic time. A compressed frame does not depend on earlier payloads, so that
-many sockets can share the frame.
+A compressed frame does not depend on earlier payloads, so that many sockets can share the frame.
 """
 
 import zlib
@@ -31,7 +30,7 @@ class Compressor:
 
     def __init__(self) -> None:
         self.busy = False
-        """While `busy` is True, frames for few sockets are not compressed."""
+        """Whether the process used more than BUSY_SHARE of a core between the last two calls of `note_cpu`."""
         self.input_bytes = self.output_bytes = 0
         """The total bytes of all compressed payloads, before and after compression. A shared frame counts once."""
         # The streams are reused, because a new stream can take ten times as long as the compression of a short payload.
@@ -56,10 +55,9 @@ class Compressor:
         return frame_header(COMPRESSED_TEXT, len(packed)) + packed
 
     def note_cpu(self, cpu_seconds: float, now: float) -> None:
-        """Sets `busy` to whether this process has used more than BUSY_SHARE of a core since the previous call.
+        """Sets `busy` from the CPU time since the previous call. Call this method about once per second.
 
-        Call this method about once per second. `cpu_seconds` is the CPU time that the process has used since its start.
-        `now` is in monotonic seconds.
+        `cpu_seconds` is the CPU time that the process has used since its start. `now` is in monotonic seconds.
         """
         self.busy = cpu_seconds - self._cpu_seconds > BUSY_SHARE * (now - self._noted_at)
         self._cpu_seconds, self._noted_at = cpu_seconds, now

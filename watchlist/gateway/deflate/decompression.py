@@ -23,8 +23,8 @@ class DecompressedTooLarge(WatchlistError):
 def decompress(payload: bytes, limit: int) -> bytes:
     """Returns the decompressed payload of a whole message. Raises BadCompression or DecompressedTooLarge.
 
-    `payload` is the joined payload of all frames of the message. `limit` is the most bytes that the message may have,
-    both before and after decompression.
+    `payload` is the joined payload of all frames of the message. `limit` is the maximum number of bytes, before and
+    after decompression.
     """
     if len(payload) > limit:  # otherwise a megabyte of empty blocks would take the time of a megabyte
         raise DecompressedTooLarge(f"more than {limit} compressed bytes")

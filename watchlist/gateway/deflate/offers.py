@@ -25,8 +25,8 @@ KNOWN_VALUES = {
 def accepts_offer(header: str) -> bool:
     """Returns whether a client offers an extension that the gateway accepts.
 
-    `header` is the value of the client's `Sec-WebSocket-Extensions`, with repeated headers joined by commas. All offers
-    are declined if the header is too long, has too many offers or is malformed.
+    `header` is the value of the client's `Sec-WebSocket-Extensions`, with repeated headers joined by commas. Returns
+    False if the header is too long, has too many offers or is malformed.
     """
     if len(header) > MAX_HEADER_LENGTH or not header.isascii():
         return False
@@ -35,9 +35,9 @@ def accepts_offer(header: str) -> bool:
 
 
 def _parse_offer(offer: str) -> list[tuple[str, str]]:
-    """Returns a pair of name and value for each part of an offer, or an empty list if the offer is malformed.
+    """Returns a pair (name, value) for each part of an offer. A missing value is an empty text.
 
-    The value of a part without a value is an empty text.
+    Returns an empty list if the offer is malformed.
     """
     found = [PART.fullmatch(part.strip(" \t")) for part in offer.split(";")]
     return [(match[1], match[2] or match[3] or "") for match in found if match] if all(found) else []

@@ -1,11 +1,9 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. The function that `set_receiver` has
-set is called with exactly the published bytes. Unlike the channel layer of channels_redis, this layer reports each lost
-connection and each reconnect, because messages in between are lost.
+`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `set_receiver` sets three functions.
+One gets the published bytes, one is called after a lost connection, and one after a reconnect.
 
-Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py. Tests cover
-each of these names.
+Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py.
 """
 
 import asyncio

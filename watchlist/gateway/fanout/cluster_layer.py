@@ -1,9 +1,8 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Each node sends only the messages of channels in its
-own slots. This layer therefore has one connection to each node that serves a joined group. A task reads the slot map,
-which says which node serves each slot. The task reads the map every few seconds and after each failure, and subscribes
-to each channel at the node of the channel's slot.
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Only one node sends the messages of a channel, so
+the layer has a connection to each node with a joined channel. A task finds out the node of each channel every few
+seconds and after each failure. Then the task subscribes to each channel at its node.
 """
 
 import asyncio
@@ -175,7 +174,7 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Makes `group_add` raise ConnectionError for each waiting channel whose slot no known node serves."""
+        """Makes each waiting `group_add` raise ConnectionError if no node is known for its channel."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
@@ -210,7 +209,11 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Adds to `_missing` the joined channels in `subscriber.confirmed` that are not in `channels`."""
+        """Marks the channels that have moved away from the node of `subscriber` as missing.
+
+        `channels` are the channels that the node serves now. A channel stays missing until another node confirms the
+        subscription.
+        """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
     def _pass_on(self, channel: bytes, data: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share joined frames.
+"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share frames.
 
 Pure. A prompt cohort has no limit of updates per second, and sends each update within a few milliseconds. A paced
 cohort has such a limit, and sends the newest update of each changed symbol once per interval. The first known update of
-a symbol does not wait for the interval: `flush_first` sends this update within a few milliseconds.
+a symbol does not wait for the interval: `flush_first` sends this update early.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +15,7 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class TrackedSymbol:
-    """The hub's state of one subscribed symbol.
+    """What the hub knows about one subscribed symbol.
 
     `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
     this update among the updates of all symbols.
@@ -54,8 +54,7 @@ CohortKey = tuple[frozenset[str], Delivery]
 class Cohort:
     """Holds the member sockets, their symbols, and the updates of the next flush.
 
-    A joining socket already has the newest updates, and is not sent these updates again. Methods that send return how
-    many updates were sent. An update that is sent to two sockets counts twice.
+    Methods that send return the number of sent updates. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -102,10 +101,10 @@ class Cohort:
         return len(pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first known update of a symbol, so that `flush_first` sends this update.
+        """Adds the first known update of a symbol to the next `flush_first`.
 
-        Call this method only for a cohort with a limit of updates per second. Returns True if no other update waits for
-        `flush_first`.
+        Returns True if no other update waits there. Call this method only for a cohort with a limit of updates per
+        second.
         """
         self._first.append(tracked)
         return len(self._first) == 1
@@ -120,8 +119,8 @@ class Cohort:
     def add_member(self, outbox: Outbox, version: int) -> int:
         """Adds a socket that already has all updates up to the serial number `version`.
 
-        Without a limit of updates per second, the cohort first sends its waiting updates to the other members. With a
-        limit, the cohort sends nothing. Returns how many updates were sent.
+        A cohort without a limit of updates per second first sends its waiting updates to the other members. A cohort
+        with a limit sends nothing. Returns how many updates were sent.
         """
         if self.delivery.interval:
             self._joining[outbox] = version  # the next flush sends this socket only later updates
@@ -178,10 +177,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol that has an update after the serial number `version`.
+        """Returns the newest update of each symbol whose serial number is greater than `version`.
 
-        Leaves out updates that `flush_first` has sent. If the delivery's `snapshot` is False, also leaves out quotes
-        that were read from Redis.
+        Updates that `flush_first` has sent are left out. Quotes that were read from Redis are left out if the client
+        wants no snapshot.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [

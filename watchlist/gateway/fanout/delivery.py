@@ -1,6 +1,6 @@
 """Defines the delivery options of a socket, which say how the socket receives updates.
 
-Pure. Sockets with equal symbols and equal deliveries share frames.
+Pure. Sockets with the same symbols and the same delivery options share frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,19 +63,18 @@ class Delivery:
 
     @property
     def interval(self) -> float:
-        """Returns the seconds between two flushes of a cohort, rounded to 10 ms. 0 means that updates do not wait."""
+        """Returns the seconds between two writes of updates to a socket. 0 means that updates do not wait."""
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy with `snapshot` True. A request sets `snapshot` to False only for itself."""
+        """Returns a copy with `snapshot` True. A `snapshot` of False applies only to the request that contains it."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
         """Returns a copy of this delivery with the options of a request. Raises BadOptions if an option is invalid.
 
-        Without `snapshot` in the request, the copy has `snapshot` True. Other missing options keep the values of this
-        delivery.
+        An option that is not in the request keeps its value. Only a missing `snapshot` becomes True.
         """
         if options is None:
             return self.lasting
@@ -108,7 +107,7 @@ class Delivery:
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
         """Packs messages into frames for sockets with `batch`. Returns each frame with its messages.
 
-        Consecutive updates share a frame, which may be compressed. Any other message has a frame of its own.
+        Consecutive updates share a frame, which may be compressed. A message of another kind has its own frame.
         """
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)

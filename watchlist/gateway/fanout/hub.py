@@ -1,9 +1,8 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. `receive` checks that an update is newer than
-the known update, and adds the new update to each cohort that has the symbol and no limit of updates per second. `flush`
-runs a few milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the
-cohorts that have a limit.
+A cohort is a group of sockets with the same symbols and delivery options. `receive` adds each new update to the cohorts
+of its symbol. `flush` sends these updates a few milliseconds later. In cohorts with a limit of updates per second, a
+`Pacer` sends most updates.
 
 Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
@@ -32,7 +31,7 @@ MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Holds the subscriptions of sockets, and receives updates from the intake, which reads Redis.
+    """Holds the subscriptions of sockets. The intake calls `receive` with each update from Redis.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
     that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.
@@ -72,9 +71,10 @@ class Hub:
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update. `channel` is the Redis channel, and `payload` is the JSON text.
+        """Adds an update to the cohorts of its symbol if the update is valid and newer than the known update.
 
-        `from_store` is True for a quote that was read from Redis. Such a quote never counts as stale.
+        `channel` is the Redis channel, and `payload` is the JSON text. `from_store` is True for a quote that was read
+        from Redis.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
@@ -108,8 +108,8 @@ class Hub:
     def flush(self) -> None:
         """Sends the updates that `receive` has added to cohorts.
 
-        In a cohort with a limit of updates per second, these are only the first known updates of symbols. A `Pacer`
-        sends the later updates.
+        A cohort with a limit of updates per second is sent only the first known update of each symbol. A `Pacer` sends
+        the later updates.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))

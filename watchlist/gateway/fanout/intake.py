@@ -1,8 +1,8 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote, so that
-no update is missed. A quote is the newest update of a symbol, stored in Redis. A resync reads the quotes of all symbols
-again. Resyncs happen every RESYNC_SECONDS and after each reconnect.
+For each symbol, the intake first joins the channel-layer group, and then reads the quote. A quote is the newest update
+of a symbol, stored in Redis. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and
+after each reconnect.
 """
 
 import asyncio
@@ -106,9 +106,9 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs `step` at the start, and again whenever `changed` is set. Repeats a failed step after a wait.
+        """Runs `step` at the start, and again whenever `changed` is set.
 
-        The wait grows with each failure, and ends early if `changed` is set. `on_failure` is called after each failure.
+        If Redis is unavailable, calls `on_failure` and repeats the step after a wait.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
@@ -157,6 +157,7 @@ class Intake:
         """Joins the group of a symbol, then requests the quote."""
         await self._layer.group_add(channel_name(symbol), self._channel)
         self._joined.add(symbol)
+        # The quote is read after the confirmation of the join, so that no update is missed.
         self._request_quotes([symbol])
 
     async def _read_unread(self) -> None:

@@ -71,7 +71,7 @@ class NodeSubscriber:
         self._send("SSUBSCRIBE", channels - self.confirmed)
 
     def drop(self) -> None:
-        """Drops the connection. The task that reads from the connection then gets an error and connects again."""
+        """Drops the connection. The subscriber then connects again."""
         if self._connection is not None:
             self._connection._writer.transport.abort()
 

@@ -1,11 +1,11 @@
 """Sends messages to one socket, and keeps messages while the socket is stalled.
 
-Pure: the transport is an argument. A stall begins when the socket does not take all bytes. During a stall, the outbox
-keeps these messages:
+Pure: the transport is an argument. A stall begins when the socket does not take all bytes of a block, and ends when the
+transport has sent these bytes. During a stall, the outbox keeps these messages:
 
-- all replies (the caller closes the socket if more than MAX_REPLY_BYTES of replies wait),
+- all replies,
 - the newest state message of each key, as `StateMessage` describes,
-- the newest update of each symbol,
+- in mode `latest`, the newest update of each symbol,
 - in mode `all`, the last `max_updates` updates of all symbols together.
 """
 
@@ -53,9 +53,8 @@ class Transport(Protocol):
 class Outbox:
     """Sends the messages for one socket. Keeps the messages while the socket is stalled.
 
-    A stall begins when the socket takes only a part of a block, and ends when the transport has sent all bytes. `open`
-    is False during a stall. `stalled_at` is the start of the last stall, in monotonic seconds. `closed` is True after
-    `close`.
+    `open` is False during a stall. `stalled_at` is the start of the last stall, in monotonic seconds. `closed` is True
+    after `close`.
     """
 
     __slots__ = (

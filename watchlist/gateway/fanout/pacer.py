@@ -1,4 +1,4 @@
-"""Flushes cohorts that have a limit of updates per second, each once per interval. Pure: the timer is an argument."""
+"""Flushes the cohorts that have a limit of updates per second. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Schedule = Callable[[float, Callable[[], None]], object]
 
 
 class Pacer:
-    """Flushes cohorts that have the same interval. A pacer without cohorts uses no timer."""
+    """Flushes each of its cohorts once per interval. A pacer without cohorts uses no timer."""
 
     def __init__(self, interval: float, schedule: Schedule, flush: Callable[[Cohort], None]) -> None:
         self._interval = interval
@@ -23,10 +23,7 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds a cohort to the part of the interval with the fewest cohorts.
-
-        The cohort is flushed once per interval.
-        """
+        """Adds a cohort whose delivery has the interval of this pacer."""
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None
         if not self._scheduled:

@@ -20,8 +20,7 @@ class PriceLayer(Protocol):
         """Sets three functions that the layer calls in the event loop.
 
         `receiver` is called with each message of a joined group. `on_disconnect` is called once when the connection is
-        lost. `on_reconnect` is called when all groups are joined again. Messages published between these two calls are
-        lost.
+        lost. `on_reconnect` is called when all groups are joined again. Messages can be lost between these two calls.
         """
 
     async def new_channel(self) -> str:

@@ -1,6 +1,6 @@
 """Handles pub/sub messages as soon as their bytes arrive, without a task.
 
-redis-py reads in a task. If few updates arrive together, the wakeup of this task costs more than the updates.
+redis-py reads in a task. The wakeup of this task costs more than the handling of a few updates.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ class ReplyReader:
         self._receive(data)
 
     async def next_reply(self) -> Any:
-        """Waits for a reply that is not a message. Raises OSError if the connection is lost.
+        """Waits for the next reply that is not a message. Raises OSError if the connection is lost.
 
-        A reply can be an exception: an error that Redis sent, or an error of `dispatch`.
+        The returned reply can be an exception, such as an error that Redis sent.
         """
         while not self._others:
             if error := self.stream.exception():

@@ -175,7 +175,7 @@ class FrontConnection:
             self._receive_last(session, event, now)
 
     def _receive_last(self, session: Session, event: Close | TooLarge | Failure, now: float) -> None:
-        """Answers a close frame, a too large message or an invalid frame with a close frame, and ends the session."""
+        """Answers the client's last event with a close frame, and ends the session."""
         if isinstance(event, Close):
             self._send_close(event.code)
         elif isinstance(event, Failure):

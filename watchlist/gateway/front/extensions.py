@@ -1,6 +1,6 @@
 """Decides which WebSocket extension a connection uses.
 
-Pure. The extension decompresses the client's messages, and holds the compressor of the updates.
+Pure. The extension decompresses the client's messages, and holds the compressor for updates to the client.
 """
 
 from typing import Protocol

@@ -40,9 +40,9 @@ COMPRESSED_FIRST_BYTES = PLAIN_FIRST_BYTES | {0x41, 0xC1, 0x42, 0xC2}
 """All valid first bytes of a frame with an extension. The first frame of a compressed message has RESERVED_1."""
 MAX_CONTROL_BYTES = 125
 HEADER_BYTES = {126: 8, 127: 14}
-"""Maps the length in the second byte of a frame to the size of the header in bytes, with the mask.
+"""Maps the length in the second byte of a frame to the size of the frame's header in bytes.
 
-For all other lengths, the header has 6 bytes.
+The header includes the mask. For all other lengths, the header has 6 bytes.
 """
 MIN_LENGTHS = {8: 126, 14: 65536}
 """Maps the size of a header to the smallest payload that may have such a header. Both sizes are in bytes."""
@@ -125,7 +125,7 @@ class FrameReader:
         self._compressed = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yields an event for each frame that is complete after the bytes in `data`.
+        """Takes the next bytes of the connection, and yields an event for each complete frame.
 
         Keeps an incomplete frame for the next call. If the caller stops the iteration early, the remaining bytes are
         dropped.
@@ -148,9 +148,10 @@ class FrameReader:
                 start += size
 
     def _measure(self, data: bytes, start: int) -> int | Failure | TooLarge:
-        """Returns the size of the frame at `start` in bytes, or a Failure or TooLarge if the frame is not acceptable.
+        """Returns the size of the frame at `start` in bytes.
 
-        If the header is incomplete, returns how many bytes the next check needs.
+        If the header is incomplete, returns how many bytes the next check needs. If the frame is not acceptable,
+        returns a Failure or TooLarge.
         """
         available = len(data) - start
         if available < 2:
@@ -171,7 +172,7 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether a frame with this first byte, and with this length in the second byte, is not allowed.
+        """Returns whether a frame with this first byte, and this length in the second byte, is not allowed now.
 
         For example, a frame that continues a message is not allowed if no message has begun.
         """

@@ -82,7 +82,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops accepting connections. Closes the sockets that have sent no byte yet or whose session has ended."""
+        """Stops accepting connections. Closes the sockets in `unread` and in `lingering`."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()
@@ -114,9 +114,9 @@ class Front:
                 close_socket(sock)
 
     def _make_room(self, error: OSError) -> bool:
-        """Closes connections that have sent no byte, if no file descriptor is free.
+        """If no file descriptor is free, closes connections that have sent no byte.
 
-        Returns whether a connection was closed.
+        `error` is the error of the attempt to accept a connection. Returns whether a connection was closed.
         """
         if error.errno not in NO_ROOM or not len(self.unread):
             return False

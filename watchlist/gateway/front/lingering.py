@@ -1,8 +1,7 @@
 """Ends connections so that the client receives the last bytes.
 
-After the last bytes, the gateway shuts down its side of the connection, and drops input until the client closes its
-side. During this time, the socket lingers. If the gateway closed a socket with unread input, the kernel would reset the
-connection, and the client might lose the last bytes.
+After the last bytes, the gateway shuts down its side of the connection. The socket then lingers: the gateway drops
+input until the client closes its side.
 """
 
 import socket
@@ -109,6 +108,8 @@ class LingeringSocket:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]
             if not self._rest:
+                # If the socket were closed with unread input, the kernel would reset the connection, and the client
+                # might lose the last bytes.
                 self._sock.shutdown(socket.SHUT_WR)
         except (BlockingIOError, InterruptedError):
             pass  # the socket is full

@@ -22,7 +22,10 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
+        """Returns the address under which a connection from `host` is counted.
+
+        Returns None if the connection is not counted.
+        """
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
         """Returns whether an address has more open HTTP connections than `times` times the limit."""

@@ -29,7 +29,7 @@ class Upgrades:
     def begin(self, sock: socket.socket, peer: Any, upgrade: Upgrade) -> None:
         """Removes the bytes of an upgrade request from the socket's input, then checks the request.
 
-        Sends the answer when the check is done: before this method returns, or later.
+        The answer is sent when the check is done. The check may end after this method has returned.
         """
         if not self._tuned:  # only now all modules are loaded
             self._tuned = True

@@ -70,7 +70,7 @@ class RelayConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, path: str, receive: Receiver, events: RelayEvents) -> "RelayConnection":
-        """Connects to the relay at the Unix socket `path`. Returns when PREAMBLE has arrived. Raises OSError."""
+        """Connects to the relay at the Unix socket `path`. Returns when the relay has answered. Raises OSError."""
         connection = cls(receive, events)
         try:
             async with asyncio.timeout(GREETING_SECONDS):

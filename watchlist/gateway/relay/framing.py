@@ -1,11 +1,11 @@
 """Encodes and decodes what the relay and the gateway processes send each other. Pure.
 
 The relay subscribes to Redis for all gateway processes of a machine. The relay sends PREAMBLE first, and the gateway
-process answers with PREAMBLE. Frames follow in both directions. A frame is the length of the rest (4 bytes), the kind
-(1 byte) and the content. All numbers are big-endian. These kinds have a content:
+process answers with PREAMBLE. Frames follow in both directions. A frame consists of the length of the rest (4 bytes),
+the kind (1 byte) and the content. All numbers are big-endian. These kinds have a content:
 
-- `UPDATES`: messages. A message is the length of the channel (2 bytes), the length of the data (4 bytes), the channel
-  and the data.
+- `UPDATES`: messages. A message consists of the length of the channel (2 bytes), the length of the data (4 bytes), the
+  channel and the data.
 - `JOIN`, `LEAVE`, `JOINED`, `REFUSED`: a JSON list of group names. A group is a Redis channel.
 """
 
@@ -102,7 +102,7 @@ def encode_frame(kind: Kind, content: bytes = b"") -> bytes:
 
 
 def encode_names(kind: Kind, names: Iterable[str]) -> bytes:
-    """Returns the bytes of frames with these group names: at most MAX_NAMES names per frame.
+    """Returns frames with these group names, at most MAX_NAMES names per frame.
 
     Returns no bytes if `names` is empty.
     """

@@ -97,7 +97,7 @@ class RelayLayer:
         self._receiver(channel, data)
 
     async def _follow_relay(self) -> None:
-        """Uses the relay while it is available, and the process's own subscription at all other times."""
+        """Uses the relay while the relay is available, and the process's own subscription at all other times."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:

@@ -1,7 +1,7 @@
 """Runs the relay: one subscription to Redis for all gateway processes of a machine.
 
-The relay subscribes to the channels that at least one process needs, and passes each message on to the processes that
-need it. If a process reads too slowly, the relay closes the connection to this process.
+Each process asks for channels, and the relay passes on only the messages of these channels. If a process reads too
+slowly, the relay closes the connection to this process.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ MAX_UNREAD_BYTES = 32 * 1024 * 1024
 class Relay:
     """Passes messages of `layer` on to the gateway processes of this machine.
 
-    A process joins the groups (Redis channels) whose messages it needs. The connection to a process with more than
-    `max_unread_bytes` unread bytes is closed.
+    A process joins the groups (Redis channels) whose messages it needs. The relay closes the connection to a process
+    with more than `max_unread_bytes` unread bytes.
     """
 
     def __init__(self, layer: PriceLayer, max_unread_bytes: int = MAX_UNREAD_BYTES) -> None:
@@ -185,7 +185,7 @@ class Relay:
 
 
 class Audience:
-    """The processes that need the same channels. Each frame is encoded once for all of them."""
+    """The processes that need the same channels. Each frame is encoded once for all these processes."""
 
     def __init__(self, processes: "Processes") -> None:
         self.processes = processes

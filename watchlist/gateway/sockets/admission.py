@@ -178,8 +178,8 @@ class Admission:
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
         """Returns the key of the web session in the cookie, or None if the connection uses no account.
 
-        In a public gateway, only own pages with `?meta=1` use an account. In a private gateway, all own pages and all
-        programs use an account. `is_own_origin` decides which pages are own pages.
+        In a public gateway, only pages of this site with `?meta=1` use an account. In a private gateway, all pages of
+        this site and all programs use an account. `is_own_origin` recognizes pages of this site.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)

@@ -66,7 +66,8 @@ PAUSE_SECONDS = 1.0
 class Check(NamedTuple):
     """A connection that waits for its check.
 
-    `spend` says whether the check takes a token. `done` is called with the number of seconds that the client must wait.
+    `subject` is the client's address, or a text such as `account:7`. `spend` says whether the check takes a token.
+    `done` is called with the number of seconds that the client must wait.
     """
 
     subject: str

@@ -129,7 +129,7 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Closes sockets whose time-out or lifetime is over, and sends the pings and heartbeats that are due.
+        """Closes sockets after their time-out or lifetime, and sends the pings and heartbeats that are due.
 
         Call this method every SWEEP_SECONDS. If a call is late, the time-outs are longer by the delay.
         """

@@ -63,9 +63,9 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a private name of Daphne or Twisted that is missing, although direct writes need it.
+    """Looks for the private names of Daphne and Twisted that direct writes need.
 
-    Returns "" if no name is missing, and "Daphne" if `send` belongs to another server.
+    Returns a missing name, or "" if all names exist. Returns "Daphne" if `send` belongs to another server.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
@@ -119,10 +119,9 @@ class DaphneTransport:
         self._protocol.server.websocket_timeout = -1
 
     def _unregister_http_channel(self) -> None:
-        """Detaches Twisted's HTTP channel, which received the upgrade request, from the connection.
+        """Detaches Twisted's HTTP channel from the connection. The channel received the upgrade request.
 
-        Afterwards this transport can become the producer: the object that Twisted calls when the connection accepts
-        output.
+        Afterwards, this transport can be the producer. Twisted calls the producer when the connection accepts output.
         """
         channel = getattr(self._connection, "producer", None)
         channel = getattr(channel, "_producer", channel)  # a TLS layer wraps the channel

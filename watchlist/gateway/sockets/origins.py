@@ -17,7 +17,8 @@ def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
     """Returns whether a page with this Origin header may read private data.
 
-    The host in `origin` must be `host`, or `allowed` must contain `origin`. An entry `*` in `allowed` has no effect.
+    Returns True if the host in `origin` equals `host`, the value of the Host header. Also returns True if `allowed`
+    contains `origin`. An entry `*` in `allowed` has no effect.
     """
     if origin is None:
         return False

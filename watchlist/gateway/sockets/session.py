@@ -25,9 +25,8 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that
-    was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client. `rotates_at` is
-    when the lifetime of the socket ends. `closing_since` is when the gateway began to close the socket, or 0.0.
+    `account_session` is the web session of the signed-in account, or None. `unverified_key` is the key of a web session
+    that was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client.
     """
 
     __slots__ = (
@@ -74,11 +73,11 @@ class Session:
         self.unverified_key: str | None = None
         self.list_versions: Mapping[int, int] = {}
         self.opened_at = now
-        self.rotates_at = float("inf")
+        self.rotates_at = float("inf")  # when the lifetime of the socket ends
         self.has_requested = False
         self.last_ping_at = now
         self.last_pong_at = now  # Pongs only: other frames do not show that the client reads.
-        self.closing_since = 0.0
+        self.closing_since = 0.0  # when the gateway began to close the socket; 0.0 until then
 
     def receive_text(self, text: str, now: float) -> None:
         """Carries out the request in a text message of the client. Refuses the message if a limit is exceeded."""
