@@ -90,8 +90,13 @@ _SLOT = Struct("<IIIIddddqqq")
 KEPT_CLOSES = 1024
 """How many results of `_unpack_older_closes` are cached. A result for 60 bars takes 7 KB."""
 
+_FIRST_SEQ_PLACE = 48
+"""The position of the lowest byte of `first_seq` in a slot."""
+
 _SLOT_CLOSE = "II32xd24x"
 """The `struct` format of a slot that reads only `cycle`, `update_count` and `close`."""
+
+_NEWEST_CLOSE = Struct("<" + _SLOT_CLOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +160,14 @@ class BarRing:
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
         """Returns only the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
         first = max(first, last - self.slots + 1)
-        begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
+        begin = (last - first) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.
-        older = _unpack_older_closes(self.slots, data[:begin], first)
-        return [*older, *_unpack_closes(self.slots, data[begin:end], last)]
+        older = _unpack_older_closes(self.slots, _OlderSlots(data[:begin]), first)
+        if len(data) >= begin + _SLOT.size:
+            cycle, count, close = _NEWEST_CLOSE.unpack_from(data, begin)
+            if count and cycle == last // self.slots:
+                return [*older, close]
+        return list(older)
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
         first = max(first, last - self.slots + 1)
@@ -169,6 +178,15 @@ class BarRing:
 def _cut_slots(data: bytes) -> memoryview:
     """Returns `data` without an incomplete slot at the end."""
     return memoryview(data)[: len(data) // _SLOT.size * _SLOT.size]
+
+
+class _OlderSlots(bytes):
+    """The bytes of whole slots. The hash takes half as long as the hash of `bytes`, because most bytes are left out."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash(self[_FIRST_SEQ_PLACE :: _SLOT.size])  # differs more often than the other bytes of a slot
 
 
 @lru_cache(maxsize=KEPT_CLOSES)

@@ -253,6 +253,11 @@ CHANNEL_LAYERS = {
     },
 }
 
+# The second backend is for web sessions that began before the first one existed.
+AUTHENTICATION_BACKENDS = [
+    "watchlist.accounts.account_backend.AccountBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

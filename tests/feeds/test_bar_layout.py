@@ -82,6 +82,18 @@ def test_a_missing_or_incomplete_ring_contains_the_bars_that_are_there():
     write(data, 120)
     assert RING.unpack(b"", 120, 125) == []
     assert [start for start, _ in RING.unpack(bytes(data[: SLOT_BYTES + 5]), 120, 125)] == [120]
+    assert RING.unpack_closes(b"", 120, 125) == []
+    assert RING.unpack_closes(bytes(data[: SLOT_BYTES + 5]), 120, 125) == [2.0]
+
+
+@pytest.mark.parametrize("place", [121, 125])
+def test_closes_leave_out_an_empty_slot_and_an_older_bar(place: int):
+    data = bytearray(RING.size)
+    for start in range(120, 126):
+        write(data, start)
+    for replaced in (RING.pack(place - RING.slots, (1.0, 1.0, 1.0, 7.0, 3), (5, 6), (7, 8)), bytes(SLOT_BYTES)):
+        data[RING.offset(place) : RING.offset(place) + SLOT_BYTES] = replaced
+        assert RING.unpack_closes(get_ranges(data, RING.byte_ranges(120, 125)), 120, 125) == [2.0] * 5
 
 
 def test_a_day_is_read_as_it_was_written():

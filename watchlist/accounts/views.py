@@ -45,7 +45,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             form.add_error(None, "Too many sign-ups from your address in the last hour. Try again later.")
             return render(request, "watchlist/sign_up.html", {"form": form}, status=429)
         user = form.save()
-        login(request, user)
+        login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
         return redirect("watchlist")
     if form.has_error("username", "unique"):
         reveal_name(request)

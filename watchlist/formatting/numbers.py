@@ -4,6 +4,7 @@
 """
 
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 from math import isfinite
 
 from watchlist.formatting.numerals import ENGLISH, NO_BREAK_SPACE, Numerals
@@ -18,6 +19,9 @@ VOLUME_UNITS = 100_000_000
 
 VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 """The abbreviations of large volumes, as pairs of size and letter. The largest size is the first."""
+
+KEPT_NUMBERS = 8192
+"""The maximum number of texts in the cache. Pages write most prices again and again, such as the low of a day."""
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
 """A decimal context with enough digits for every float."""
@@ -35,8 +39,13 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
         return NO_VALUE
     size = abs(value)
     # `format` writes English numbers in half the time that `punctuate` needs.
-    digits = _round(size, decimals, ",") if numerals is ENGLISH else numerals.punctuate(_round(size, decimals))
+    digits = _write_english(size, decimals) if numerals is ENGLISH else numerals.punctuate(_round(size, decimals))
     return "-" + digits if value < 0 else digits
+
+
+@lru_cache(maxsize=KEPT_NUMBERS)
+def _write_english(size: float, decimals: int) -> str:
+    return _round(size, decimals, ",")
 
 
 def _round(value: float, decimals: int, group: str = "") -> str:

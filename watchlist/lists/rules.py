@@ -19,6 +19,23 @@ UNSAVED = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Tab:
+    """The tab of a list on the page.
+
+    `count` is the number of symbols in the list. `version` is the version of the list in the database, or 0 for a list
+    that is not in the database. `columns` holds the keys of the chosen columns. `is_shared` says whether a link shows
+    the list.
+    """
+
+    key: int
+    name: str
+    count: int
+    version: int = 0
+    columns: tuple[str, ...] = ()
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NamedList:
     """A list. `key` identifies the list among the person's lists.
 

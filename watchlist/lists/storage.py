@@ -17,7 +17,7 @@ from watchlist.errors import NoSuchList, SessionEnded, TooManyNotes, TooManyVisi
 from watchlist.lists.entries import create_entries, read_entries
 from watchlist.lists.listed_tickers import ListedTicker, read_listed_tickers, read_named_tickers
 from watchlist.lists.merging import append_lists
-from watchlist.lists.rules import UNSAVED, NamedList, UserLists
+from watchlist.lists.rules import UNSAVED, NamedList, Tab, UserLists
 from watchlist.lists.search import served_tickers
 from watchlist.lists.web_session import SessionStore
 from watchlist.models import Entry, Watchlist
@@ -43,23 +43,6 @@ ORDER BY list.position, list.id
 """
 
 ListChange = Callable[[UserLists], UserLists]
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """The tab of a list on the page.
-
-    `count` is the number of symbols in the list. `version` is the version of the list in the database, or 0 for a list
-    that is not in the database. `columns` holds the keys of the chosen columns. `is_shared` says whether a link shows
-    the list.
-    """
-
-    key: int
-    name: str
-    count: int
-    version: int = 0
-    columns: tuple[str, ...] = ()
-    is_shared: bool = False
 
 
 class ListStore(Protocol):

@@ -5,7 +5,7 @@ request changed.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.sessions.backends.base import UpdateError
@@ -24,7 +24,7 @@ MISSING = object()
 # Each page of a person with a session makes this query. Django would need longer to build it than the database needs to
 # answer it.
 SELECT_SESSION = """
-SELECT session_key, session_data, expire_date FROM django_session WHERE session_key = %s AND expire_date > %s
+SELECT session_data, expire_date FROM django_session WHERE session_key = %s AND expire_date > %s
 """
 
 
@@ -40,12 +40,15 @@ class SessionStore(DatabaseSessionStore):
 
     def load(self) -> dict[str, Any]:
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        row = next(iter(Session.objects.raw(SELECT_SESSION, [self.session_key, now])), None)
+        with connection.cursor() as cursor:
+            cursor.execute(SELECT_SESSION, [self.session_key, now])
+            row = cursor.fetchone()
         if row is None:
             self._session_key = None
             return {}
-        self._stored_text, self._expires = row.session_data, row.expire_date
-        return self.decode(row.session_data)
+        # SQLite returns UTC without a time zone.
+        self._stored_text, self._expires = row[0], row[1].replace(tzinfo=row[1].tzinfo or UTC)
+        return self.decode(self._stored_text)
 
     @property
     def can_be_prolonged(self) -> bool:

@@ -7,7 +7,8 @@ The file `page.css` sets the width of each column. A column whose cells change w
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
+
+import msgspec
 
 from feeds.wire import Update
 from watchlist.page.rows import Row
@@ -49,7 +50,7 @@ class Column:
     hint: str = ""
 
 
-class Cell(NamedTuple):
+class Cell(msgspec.Struct, frozen=True, gc=False):
     """The CSS classes and the HTML of one cell."""
 
     css_classes: str

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Protocol
 
@@ -94,6 +93,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
         `off` means that this site does not offer the ticker.
         """
+        if self.update is not None and self.served and not self.stale:
+            return ""  # the usual case
         classes = {"stale": self.stale, "off": not self.served, "no-price": self.update is None}
         return " ".join(name for name, applies in classes.items() if applies)
 
@@ -187,4 +188,5 @@ def _include_price(day: Day, price: float) -> Day:
     # The recorder may not have stored the newest price yet.
     if day.high is None or day.low is None or day.low <= price <= day.high:
         return day
-    return replace(day, high=max(day.high, price), low=min(day.low, price))
+    high, low = max(day.high, price), min(day.low, price)
+    return Day(day.open, high, low, day.previous_close, day.minute_closes, day.volume)

@@ -1,4 +1,4 @@
-"""Writes HTML for rows, headings, suggestions and the menu of columns. Pure.
+"""Writes HTML for tabs, rows, headings, suggestions and the menu of columns. Pure.
 
 All texts are escaped, as in a template.
 """
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from django.utils.safestring import SafeString, mark_safe
 
 from feeds.source_names import SIMULATED
+from watchlist.lists.rules import Tab
 from watchlist.page.columns import Column, ColumnChoice, list_choices, make_cells, pick_columns, row_data
 from watchlist.page.rows import REFERENCE_NAMES, Row
 from watchlist.page.sorting import Heading
@@ -69,6 +70,11 @@ def write_headings(headings: Iterable[Heading], address: str, key: int | None, r
     return mark_safe("".join([_write_head(heading, address, key, reference) for heading in headings]))  # noqa: S308 - escaped
 
 
+def write_tabs(tabs: Iterable[Tab], shown: int, address: str) -> SafeString:
+    """Returns a link to each list. `shown` is the key of the shown list, and `address` the address of the page."""
+    return mark_safe("".join([_write_tab(tab, tab.key == shown, address) for tab in tabs]))  # noqa: S308 - escaped
+
+
 def write_reference(name: str) -> SafeString:
     """Returns the name of the reference price as HTML. A script changes the name when a market day begins."""
     names = escape("|".join(REFERENCE_NAMES))
@@ -89,6 +95,15 @@ def write_suggestions(suggestions: Iterable[Suggestion]) -> SafeString:
 def write_column_choices(keys: tuple[str, ...]) -> SafeString:
     """Returns the entries of the menu of columns. `keys` are the chosen columns of the list."""
     return mark_safe("".join(map(_write_choice, list_choices(pick_columns(keys)))))  # noqa: S308 - escaped
+
+
+def _write_tab(tab: Tab, is_shown: bool, address: str) -> str:
+    target = f"{escape(address)}?list={tab.key}"
+    data = f'data-list="{tab.key}" data-version="{tab.version}"'
+    swap = f'hx-get="{target}" hx-target="#workspace" hx-swap="merge"'
+    current = ' aria-current="page"' if is_shown else ""
+    count = f'<small>{tab.count}<span class="hidden"> symbols</span></small>'
+    return f'<li><a href="{target}" {data} {swap}{current}>{escape(tab.name)} {count}</a></li>'
 
 
 def _write_head(heading: Heading, address: str, key: int | None, reference: str) -> str:

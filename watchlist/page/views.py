@@ -7,11 +7,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from watchlist.accounts.page_owner import require_same_owner
+from watchlist.accounts.preferences import appearance_of
 from watchlist.errors import NoSuchList
 from watchlist.lists.search import find_ticker
 from watchlist.page.context import read_page
@@ -61,11 +64,24 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
 def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     is_partial = is_htmx(request)
     template = "watchlist/workspace.html" if is_partial else "watchlist/watchlist.html"
-    # Django would compute the token lazily, and each of the ten forms would ask for it through a proxy.
-    context |= {"notices": take_notices(request), "partial": is_partial, "csrf_token": get_token(request)}
+    # Templates would compute these values again in each form, and call the site's function `appearance` five times.
+    token, fields = get_token(request), context["position"].hidden_fields
+    context |= {
+        "notices": take_notices(request),
+        "partial": is_partial,
+        "appearance": appearance_of(request),
+        "csrf_token": token,
+        "position_fields": fields,
+        "form_fields": write_token_field(token) + fields,
+    }
     page = render_to_string(template, context, request)
     query = context["position"].query
     return HttpResponse(insert_rows(page, context["rows"], context["columns"], query, context["own_order"]))
+
+
+def write_token_field(token: str) -> SafeString:
+    """Returns the hidden field that the template tag `csrf_token` writes."""
+    return format_html('<input type="hidden" name="csrfmiddlewaretoken" value="{}">', token)
 
 
 def is_htmx(request: HttpRequest) -> bool:

@@ -1,14 +1,14 @@
 """Defines the prices of a symbol's market day that a page shows. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 SPARKLINE_POINTS = 60
 """The maximum number of points of a sparkline (a small line chart): one for each minute of the last hour."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRange:
+class PriceRange(msgspec.Struct, frozen=True, gc=False):
     """The lowest and the highest price of a period."""
 
     low: float
@@ -27,8 +27,7 @@ class PriceRange:
         return (price - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(msgspec.Struct, frozen=True, gc=False):
     """The prices of a symbol's newest market day, except the last price.
 
     An unknown price is None. `minute_closes` holds the close of each minute in the last hour, oldest first: at most

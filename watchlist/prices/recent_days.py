@@ -6,6 +6,7 @@ database are up to a minute old and have no minute closes.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -13,13 +14,20 @@ import structlog
 from django.db.models import OuterRef, Subquery
 
 from feeds.bar_layout import MINUTES, NewestDay, day_key, decode_day
-from feeds.errors import BadRecord
+from feeds.errors import BadRecord, StoreUnavailable
 from feeds.models import DayBar, Tape
-from feeds.store.keys import symbol_prefix
+from feeds.store.cluster.slots import tag_prefix
+from feeds.store.connection import Script, answering
+from feeds.store.keys import is_cluster
 from watchlist.prices.day import SPARKLINE_POINTS, Day
 from watchlist.prices.quotes import redis_client
 
 log = structlog.get_logger(__name__)
+
+READ_DAYS = Path(__file__).with_name("read_days.lua").read_text()
+
+ByteRange = tuple[int, int]
+"""The positions of the first and the last byte of a part of a ring."""
 
 
 def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
@@ -28,8 +36,8 @@ def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
         return {}
     try:
         days = _read_redis(symbols, now)
-    except redis.RedisError as error:
-        log.warning("days unavailable in Redis", error=type(error).__name__)
+    except StoreUnavailable as error:
+        log.warning("days unavailable in Redis", reason=str(error))
         return _read_database(symbols)
     missing = [symbol for symbol in symbols if symbol not in days]
     return {**_read_database(missing), **days} if missing else days
@@ -39,15 +47,7 @@ def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
     last = int(now.timestamp()) // 60
     first = last - SPARKLINE_POINTS + 1
     ranges = MINUTES.byte_ranges(first, last)
-    client = redis_client()
-    prefix = symbol_prefix(client)
-    pipe = client.pipeline(transaction=False)
-    pipe.mget([prefix(symbol) + day_key(symbol) for symbol in symbols])
-    for symbol in symbols:
-        for begin, end in ranges:
-            pipe.getrange(prefix(symbol) + MINUTES.key(symbol), begin, end)
-    values: list[Any]
-    values, *parts = pipe.execute()
+    values, parts = _read_values(symbols, ranges)
     days = {}
     for place, symbol in enumerate(symbols):
         if (day := _decode_day(symbol, values[place])) is not None:
@@ -55,6 +55,30 @@ def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
             closes = MINUTES.unpack_closes(data, first, last)
             days[symbol] = Day(day.open, day.high, day.low, day.previous_close, closes, day.volume)
     return days
+
+
+def _read_values(symbols: Sequence[str], ranges: Sequence[ByteRange]) -> tuple[list[Any], list[bytes]]:
+    """Reads the encoded days, and the bytes at `ranges` of each symbol's ring of minutes, in one round trip."""
+    client = redis_client()
+    if is_cluster(client):
+        return _read_cluster(client, symbols, ranges)
+    # A script takes less than half of the CPU time of a pipeline, whose commands are packed and parsed one by one.
+    keys = [*map(day_key, symbols), *map(MINUTES.key, symbols)]
+    found = Script(client, READ_DAYS)(keys, [position for pair in ranges for position in pair])
+    return found[: len(symbols)], found[len(symbols) :]
+
+
+def _read_cluster(
+    client: redis.Redis, symbols: Sequence[str], ranges: Sequence[ByteRange]
+) -> tuple[list[Any], list[bytes]]:
+    pipe = client.pipeline(transaction=False)
+    pipe.mget([tag_prefix(symbol) + day_key(symbol) for symbol in symbols])
+    for symbol in symbols:
+        for begin, end in ranges:
+            pipe.getrange(tag_prefix(symbol) + MINUTES.key(symbol), begin, end)
+    with answering():
+        values, *parts = pipe.execute()
+    return values, parts
 
 
 def _decode_day(symbol: str, value: bytes | None) -> NewestDay | None:

@@ -17,6 +17,7 @@ from watchlist.page.table_html import (
     write_headings,
     write_reference,
     write_suggestions,
+    write_tabs,
 )
 
 register = template.Library()
@@ -24,6 +25,7 @@ register.simple_tag(symbol_path)
 register.simple_tag(write_column_choices, name="column_choices")
 register.simple_tag(write_headings, name="table_headings")
 register.simple_tag(write_reference, name="reference_name")
+register.simple_tag(write_tabs, name="list_tabs")
 register.simple_tag(write_suggestions, name="suggested_options")
 register.filter("data_attributes", write_attributes)
 

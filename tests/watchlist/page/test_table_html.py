@@ -10,6 +10,7 @@ import pytest
 from stockwatch.settings import BASE_DIR
 from tests.support.watchlist.rows import TickerStub, row_of
 from tests.support.watchlist.tables import HEADS, HOSTILE, MENUS, STATES, SUGGESTIONS, make_hostile_row, make_state_row
+from watchlist.lists.rules import Tab
 from watchlist.page.columns import COLUMNS, pick_columns
 from watchlist.page.table_html import (
     Suggestion,
@@ -18,6 +19,7 @@ from watchlist.page.table_html import (
     write_headings,
     write_rows,
     write_suggestions,
+    write_tabs,
 )
 
 
@@ -40,6 +42,18 @@ def test_the_menu_of_columns_equals_the_output_of_the_template(name: str):
 def test_the_headings_equal_the_output_of_the_template(name: str):
     headings, key, reference = HEADS[name]
     assert write_headings(headings.values(), "/", key, reference) == read_html(name)
+
+
+def test_each_list_has_a_link_and_the_shown_one_is_marked():
+    html = write_tabs([Tab(3, "Main", 12, 7), Tab(0, HOSTILE, 0)], 3, "/")
+    first, second = html.removesuffix("</li>").split("</li>")
+    assert first == (
+        '<li><a href="/?list=3" data-list="3" data-version="7" hx-get="/?list=3" hx-target="#workspace" hx-swap="merge"'
+        ' aria-current="page">Main <small>12<span class="hidden"> symbols</span></small></a>'
+    )
+    assert "aria-current" not in second
+    assert HOSTILE not in second
+    assert HOSTILE in unescape(second)
 
 
 def test_the_suggestions_equal_the_output_of_the_template():

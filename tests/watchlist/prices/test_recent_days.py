@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -36,6 +36,13 @@ def test_an_hour_has_as_many_closes_as_a_sparkline_has_points(recorded: Recorded
     closes = read_days(["AAPL"], NOW)["AAPL"].minute_closes
     assert closes == [float(ago) for ago in range(59, -1, -1)]
     assert len(closes) == SPARKLINE_POINTS
+
+
+def test_an_hour_is_read_from_both_ends_of_the_ring(recorded: RecordedBars):
+    """At 00:30 UTC, the minutes before midnight are the last ones of the ring."""
+    recorded.record(*(at_minute(ago, float(ago), symbol) for ago in (720, 692, 691) for symbol in ("AAPL", "BRK.B")))
+    days = read_days(["AAPL", "BRK.B"], NOW - timedelta(minutes=690))
+    assert [day.minute_closes for day in days.values()] == [[720.0, 692.0, 691.0]] * 2
 
 
 def test_a_day_that_redis_does_not_have_comes_from_the_database(recorded: RecordedBars, redis_client: redis.Redis):

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from watchlist.prices.day import SPARKLINE_POINTS
@@ -15,7 +16,7 @@ VALUE_DIGITS = 7
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The most texts in each cache: of `_write_older_values` and `_write_older_points`. A text takes about 2 KB."""
+"""The most texts in each cache: of `_make_older_points` and `_write_older_points`. A text takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
@@ -30,13 +31,13 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> str:
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
         return ""
-    low, high = min(values), max(values)
+    newest, older = values[-1], _make_older_points(_Prices(values[:-1]))
+    low, high = min(newest, older.low), max(newest, older.high)
     # An empty path is kept, so that a script can fill it later.
-    level = f"M0 {_write_all_y((reference,), low, high)[0]}H{WIDTH}" if low < reference < high else ""
-    older = tuple(values[:-1])
+    level = f"M0 {_write_y(reference, low, high)}H{WIDTH}" if low < reference < high else ""
+    path = f"{_write_older_points(older, low, high)}L{WIDTH} {_write_y(newest, low, high)}"
     # Scripts add live prices to these values.
-    data = f"{_write_older_values(older)} {values[-1]:.{VALUE_DIGITS}g}"
-    path = f"{_write_older_points(older, low, high)}L{_write_newest_point(values[-1], low, high)}"
+    data = f"{older.text} {newest:.{VALUE_DIGITS}g}"
     lines = f'<path class="level" d="{level}"/><path d="{path}"/>'
     return f'<svg class="{side}" data-values="{data}"{SIZE}>{lines}</svg>'
 
@@ -46,28 +47,48 @@ def write_path(values: Sequence[float]) -> str:
 
     The coordinates are rounded to tenths of a pixel.
     """
-    low, high = min(values), max(values)
-    return f"{_write_older_points(tuple(values[:-1]), low, high)}L{_write_newest_point(values[-1], low, high)}"
+    newest, older = values[-1], _make_older_points(_Prices(values[:-1]))
+    low, high = min(newest, older.low), max(newest, older.high)
+    return f"{_write_older_points(older, low, high)}L{WIDTH} {_write_y(newest, low, high)}"
 
 
-def _write_newest_point(value: float, low: float, high: float) -> str:
-    return f"{WIDTH} {_write_all_y((value,), low, high)[0]}"
+class _Prices(tuple[float, ...]):
+    """A tuple of prices. The hash is computed from two prices, because a hash of all prices takes longer."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash((self[0], self[-1]))
 
 
-# Both texts of the older points are kept, because during a minute only the newest price of a line changes.
+# Compared by identity, so that a search in the cache of `_write_older_points` does not read all values.
+@dataclass(frozen=True, slots=True, eq=False)
+class _OlderPoints:
+    """All points of a line but the newest one. `text` is the part of `data-values` for these points.
+
+    `low` and `high` are the lowest and the highest of `values`.
+    """
+
+    values: tuple[float, ...]
+    text: str
+    low: float
+    high: float
+
+
+# The older points are kept, because during a minute only the newest price of a line changes.
 @lru_cache(maxsize=KEPT_LINES)
-def _write_older_values(values: tuple[float, ...]) -> str:
-    """Returns the `data-values` of all points but the newest one."""
-    return " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
+def _make_older_points(values: _Prices) -> _OlderPoints:
+    text = " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
+    return _OlderPoints(values, text, min(values), max(values))
 
 
 @lru_cache(maxsize=KEPT_LINES)
-def _write_older_points(values: tuple[float, ...], low: float, high: float) -> str:
+def _write_older_points(older: _OlderPoints, low: float, high: float) -> str:
     """Returns the path of all points but the newest one.
 
     `low` and `high` are the lowest and the highest value of the whole line, including the newest point.
     """
-    return _path_format(len(values)) % tuple(_write_all_y(values, low, high))
+    return _path_format(len(older.values)) % tuple(_write_all_y(older.values, low, high))
 
 
 @lru_cache(maxsize=SPARKLINE_POINTS)
@@ -78,6 +99,10 @@ def _path_format(count: int) -> str:
     """
     step = WIDTH / count
     return "M" + "L".join([f"{TENTHS[int(place * step * 10 + 0.5)]} %s" for place in range(count)])
+
+
+def _write_y(value: float, low: float, high: float) -> str:
+    return _write_all_y((value,), low, high)[0]
 
 
 def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:

@@ -40,6 +40,13 @@ def test_a_line_follows_each_change_of_its_values():
         assert 'data-values="1 3 5"' in draw_line([1.0, 3.0, 5.0], 1.0, "up")
 
 
+def test_a_line_follows_a_change_in_its_middle():
+    """Older points with the same first and last price can differ in between."""
+    assert write_path([1.0, 3.0, 2.0, 2.0]) == "M0 24L34.7 2L69.3 13L104 13"
+    assert write_path([1.0, 2.0, 2.0, 3.0]) == "M0 24L34.7 13L69.3 13L104 2"
+    assert 'data-values="1 2 2 3"' in draw_line([1.0, 2.0, 2.0, 3.0], 1.0, "up")
+
+
 def test_one_point_makes_no_line():
     assert draw_line([1.0], 1.0, "up") == ""
     assert draw_line([], 1.0, "up") == ""
