@@ -258,11 +258,9 @@ AUTHENTICATION_BACKENDS = [
     "watchlist.accounts.account_backend.AccountBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+_VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"} for name in _VALIDATORS
 ]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "watchlist"
@@ -293,15 +291,8 @@ CSRF_COOKIE_SECURE = SECURE_COOKIES
 # The proxy terminates TLS, redirects HTTP to HTTPS, and sends HSTS. Health checks use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "connect-src": ["'self'"],
-        "frame-ancestors": ["'none'"],
-        "base-uri": ["'none'"],
-        "form-action": ["'self'"],
-        "object-src": ["'none'"],
-    }
+    "DIRECTIVES": {name: ["'self'"] for name in ("default-src", "script-src", "style-src")}
+    | {"img-src": ["'self'", "data:"]}
+    | {name: ["'self'"] for name in ("connect-src", "form-action")}
+    | {name: ["'none'"] for name in ("frame-ancestors", "base-uri", "object-src")}
 }
