@@ -169,6 +169,7 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 # --- Page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
 PRIVATE = env.boolean("PRIVATE")
+DASHBOARD_API = env.boolean("DASHBOARD_API", True)
 REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)

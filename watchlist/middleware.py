@@ -18,11 +18,12 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
+from watchlist.api.chart_json import make_chart_error
 
 RETRY_AFTER_SECONDS = 3
 """How long the 503 page waits before it reloads itself. The header `Retry-After` has the same value."""
 
-API_PATH = "/api/"
+API_PATH, CHART_PATH = "/api/", "/v8/"
 
 log = structlog.get_logger(__name__)
 
@@ -74,9 +75,9 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # the base class only redirects
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Answers with 401 below `/api/`, and with a redirect to the sign-in page at other addresses."""
-        if request.path.startswith(API_PATH):
-            return refuse_api_request("this site is private: sign in first", 401)
+        """Answers with 401 to programs, and with a redirect to the sign-in page to people."""
+        if refusal := refuse_program(request, "this site is private: sign in first", 401):
+            return refusal
         is_htmx = bool(getattr(request, "htmx", False))
         # The address of a change or of a part of a page is not a page that a person can return to.
         is_page = request.method == "GET" and not is_htmx
@@ -85,6 +86,13 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
         response = HttpResponseClientRedirect(redirect.url) if is_htmx else redirect
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def refuse_program(request: HttpRequest, message: str, status: int) -> HttpResponse | None:
+    """Returns an error response for an address that only programs request. Returns None for other addresses."""
+    if request.path.startswith(CHART_PATH):
+        return make_chart_error(message, status)
+    return refuse_api_request(message, status) if request.path.startswith(API_PATH) else None
 
 
 def refuse_api_request(message: str, status: int) -> JsonResponse:
@@ -127,9 +135,9 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _render_outage(request: HttpRequest) -> HttpResponse:
-    """Returns the 503 page, or JSON for addresses below `/api/`. Makes no database query."""
-    if request.path.startswith(API_PATH):
-        return refuse_api_request("the database is unavailable", 503)
+    """Returns the 503 page, or JSON for addresses that only programs request. Makes no database query."""
+    if refusal := refuse_program(request, "the database is unavailable", 503):
+        return refusal
     # The appearance is read from a cookie, because the database is unavailable.
     is_change = request.method not in {"GET", "HEAD"}
     context = {"appearance": appearance_from_cookie(request), "is_change": is_change, "seconds": RETRY_AFTER_SECONDS}

@@ -16,6 +16,7 @@ from watchlist.accounts import token_views as tokens
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
+from watchlist.api.chart_views import show_chart
 from watchlist.api.v1 import pages as api_pages
 from watchlist.api.v1.api import api as api_v1
 from watchlist.page import audit_views as audit
@@ -52,6 +53,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/openapi.json", api_pages.show_document, name="openapi"),
     path("api/v1/", api_v1.urls),
     path("llms.txt", api_pages.show_llms, name="llms"),
+    path("v8/finance/chart/<path:spelling>", show_chart, name="dashboard-chart"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
     path("sign-in/", never_cache(limit_attempts(accounts.SignIn.as_view())), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),

@@ -27,6 +27,7 @@ from watchlist.gateway.relay.layer import RelayLayer
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
+from watchlist.gateway.streams.application import StreamApplication
 
 HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 
@@ -130,11 +131,13 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
 
 
 def build_application(django_application: Any) -> Application:
-    """Returns the ASGI application: WebSockets go to the gateway, HTTP requests to Django."""
+    """Returns the ASGI application: WebSockets and streams go to the gateway, other requests to Django."""
+    pages = accept_any_host(django_application, settings.ALLOWED_HOSTS)
+    requests = route_requests(gateway.admission, pages)
     return AttachTransport(
         ProtocolTypeRouter(
             {
-                "http": route_requests(gateway.admission, accept_any_host(django_application, settings.ALLOWED_HOSTS)),
+                "http": StreamApplication(gateway.admission, gateway.connections, requests),
                 "websocket": route_sockets(gateway.admission, gateway.connections),
             }
         )

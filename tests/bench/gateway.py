@@ -87,6 +87,16 @@ OWN = replace(SHARED, name="1,000 pages, own 50 of 500 x 10", lists=0)
 TRADES = replace(SHARED, name=f"{SHARED.name}, trades", keys="trades")
 PLAIN = [SHARED, ONE_LIST, OWN, TRADES]
 """Cases that are measured only for comparison with the same case with compression."""
+STREAMS = Case(
+    *("1,000 x 4 x 10, streams", 1000, 4, 10, 0, "/stream?symbols=S0,S1,S2,S3", ""),
+    floor=False,
+    against="1,000 x 4 x 10",
+)
+OWN_STREAMS = Case(
+    *("1,000 x own 20 of 500 x 5, streams", 1000, 500, 5, 20, "/stream?symbols=%", ""),
+    floor=False,
+    against="1,000 x own 20 of 500 x 5",
+)
 CASES = [
     Case("1,000 x 4 x 10", 1000, 4, 10),
     Case("2,000 x 4 x 10", 2000, 4, 10),
@@ -99,6 +109,8 @@ CASES = [
     ),
     Case("1,000 x 4 x 10, padded", 1000, 4, 10, floor=False, keys="padded"),
     Case("1,000 x 4 x 10, trades", 1000, 4, 10, floor=False, against="1,000 x 4 x 10, padded", keys="trades"),
+    STREAMS,
+    OWN_STREAMS,
     Case("1 x 1,000 x 10", 1, 1000, 10, floor=False),
     Case("5,000 idle", 5000, 1, 0, request='{"action":"ping"}', floor=False),
     Case("2,000 at once, 20 of 500", 2000, 500, 1, own=20, floor=False),

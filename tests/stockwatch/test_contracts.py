@@ -30,6 +30,8 @@ BROKEN_IMPORTS = [
     ("Layers of watchlist", "watchlist.api.probe", "watchlist.page.rows"),
     ("Layers of the gateway", "watchlist.gateway.fanout.probe", "watchlist.gateway.sockets.session"),
     ("Layers of the gateway", "watchlist.gateway.sockets.probe", "watchlist.gateway.gateway"),
+    ("Layers of the gateway", "watchlist.gateway.sockets.probe", "watchlist.gateway.streams.problem"),
+    ("Layers of the gateway", "watchlist.gateway.streams.probe", "watchlist.gateway.front.front"),
     ("Layers of the gateway", "watchlist.gateway.fanout.probe", "watchlist.gateway.relay.layer"),
     ("Layers of feeds", "feeds.recorder.probe", "feeds.processor.loop"),
     ("Layers of feeds", "feeds.kafka.probe", "feeds.generator.loop"),

@@ -14,6 +14,9 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
     symbol: str
     frame: bytes
     payload: bytes
+    seq_id: int = 0
+    event: bytes = b""
+    """The server-sent event of the update. Empty until `get_event` builds it for the first stream that needs it."""
 
 
 @final

@@ -54,7 +54,10 @@ class GatewayCollector(Collector):
 
     def _collect_state(self) -> Iterator[Metric]:
         hub = self._hub
-        yield gauge("connections", "Open sockets", len(self._connections.sessions))
+        sessions = self._connections.sessions
+        yield gauge("connections", "Open sockets", len(sessions))
+        streams = sum(session.outbox.delivery.events for session in sessions)
+        yield gauge("streams", "Open sockets that are streams", streams)
         yield gauge(
             "accept_rate",
             "Connections per second that could be accepted beside all other work, as measured",

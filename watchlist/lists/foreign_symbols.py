@@ -15,7 +15,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
     """Returns the symbol in `known` for a spelling such as `NASDAQ:AAPL` or `BRK-B`, or None if no symbol fits."""
-    return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
+    return next((symbol for symbol in possible_symbols(spelling) if symbol in known), None)
 
 
 def clean_spelling(spelling: str) -> str:
@@ -25,8 +25,9 @@ def clean_spelling(spelling: str) -> str:
     return upper_case("".join(letter for letter in text if unicodedata.category(letter) != "Cf"))
 
 
-def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text, then other symbols that the text may mean. The most similar symbols come first."""
+def possible_symbols(spelling: str) -> Iterator[str]:
+    """Yields the clean spelling, then other symbols that it may mean. The most similar symbols come first."""
+    text = clean_spelling(spelling)
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

@@ -3,7 +3,7 @@
 A candle shows one recorded bar, or several joined bars.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -58,9 +58,17 @@ def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
 
     Each joined candle starts at a multiple of `step` seconds since 1970.
     """
+    return join_by_start(candles, lambda start: start // step * step)
+
+
+def join_by_start(candles: Iterable[Candle], find_start: Callable[[int], int]) -> list[Candle]:
+    """Joins candles into longer candles. `candles` and the result are sorted, oldest first.
+
+    `find_start` returns the start of the joined candle for the start of a candle. Both are in unix seconds.
+    """
     joined: list[Candle] = []
     for candle in candles:
-        start = candle.start // step * step
+        start = find_start(candle.start)
         if joined and joined[-1].start == start:
             joined[-1] = _join(joined[-1], candle)
         elif candle.start == start:

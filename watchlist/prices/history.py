@@ -4,7 +4,7 @@ Recent bars come from Redis, older bars from the database. If Redis is unreachab
 database lacks one-second bars and the newest minute.
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import redis
@@ -47,7 +47,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
         seconds = int(span.total_seconds())
         return CandleSeries(1, read_ring(SECONDS, symbol, timestamp - seconds + 1, timestamp))
-    tape = Tape.objects.of_current_sources().filter(symbol=symbol).first()
+    tape = _find_tape(symbol)
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
         # A shorter span gives shorter candles. The span is at least a day, because Redis has the bars of a day.
@@ -55,6 +55,28 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     if span > retention or (span > DAY and not _has_minutes(tape, timestamp // 60, span)):
         return _read_days(tape, now, span)
     return _read_minutes(symbol, tape, timestamp // 60, -(-span // timedelta(minutes=1)))
+
+
+def read_minutes_of_step(symbol: str, first: datetime, step: int, now: datetime) -> list[Candle]:
+    """Returns candles of `step` minutes from `first` to `now`, oldest first. `step` divides a day or is 90."""
+    newest = int(now.timestamp()) // 60
+    minutes = newest - int(first.timestamp()) // 60
+    return _join_minutes(symbol, _find_tape(symbol), newest, max(1, minutes), step)
+
+
+def read_market_days(symbol: str, first: date) -> list[Candle]:
+    """Returns a candle for each market day from `first` on, oldest first. It starts at midnight UTC of its date."""
+    return _read_day_bars(_find_tape(symbol), first)
+
+
+def read_close_before(symbol: str, first: date) -> float | None:
+    """Returns the close of the last recorded market day before `first`; None if there is no such day."""
+    bars = DayBar.objects.filter(tape=_find_tape(symbol), day__lt=first).order_by("-day")
+    return bars.values_list("close", flat=True).first()
+
+
+def _find_tape(symbol: str) -> Tape | None:
+    return Tape.objects.of_current_sources().filter(symbol=symbol).first()
 
 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
@@ -85,13 +107,18 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
     minutes from the database.
     """
     step = choose_step_minutes(minutes)
+    return CandleSeries(step * 60, _join_minutes(symbol, tape, newest, minutes, step)[-MAX_CANDLES:])
+
+
+def _join_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int, step: int) -> list[Candle]:
+    """Returns candles of `step` minutes. `_read_minutes` describes the other arguments."""
     first = (newest - minutes + 1) // step * step
     # Redis has the minutes of one day. For a longer time, only the minutes that the database may lack are read there.
     first_in_redis = first if minutes <= MINUTES.slots else newest - REDIS_TAIL_MINUTES
     recent = read_ring(MINUTES, symbol, first_in_redis, newest)
     end = recent[0].start // 60 if recent else newest + 1
     older = _read_stored_minutes(tape, first, end, step) if tape is not None else []
-    return CandleSeries(step * 60, join_candles([*older, *recent], step * 60)[-MAX_CANDLES:])
+    return join_candles([*older, *recent], step * 60)
 
 
 def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Candle]:
@@ -115,14 +142,19 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
     A market day is shown as the UTC day with the same date.
     """
-    bars = DayBar.objects.filter(tape=tape, day__gte=(now - span).date()).order_by("day")
+    days = _read_day_bars(tape, (now - span).date())
+    step = max(1, -(-len(days) // (MAX_CANDLES - 1))) * 86_400
+    return CandleSeries(step, join_candles(days, step)[-MAX_CANDLES:])
+
+
+def _read_day_bars(tape: Tape | None, first: date) -> list[Candle]:
+    """Returns a candle for each market day from `first` on."""
+    bars = DayBar.objects.filter(tape=tape, day__gte=first).order_by("day")
     rows = bars.values_list("day", "open", "high", "low", "close", "count", "volume")
-    days = [
+    return [
         Candle(int(datetime.combine(day, time(), UTC).timestamp()), open_, high, low, close, count, volume)
         for day, open_, high, low, close, count, volume in rows
     ]
-    step = max(1, -(-len(days) // (MAX_CANDLES - 1))) * 86_400
-    return CandleSeries(step, join_candles(days, step)[-MAX_CANDLES:])
 
 
 def read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:

@@ -86,7 +86,7 @@ class GatewayProcess:
             **variables,
         }
         self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
-        self._sequence = time.time_ns() // 1000
+        self.sequence = time.time_ns() // 1000
         self.process: subprocess.Popen[bytes] | None = None
 
     def _make_command(self, name: str, folder: Path) -> list[str]:
@@ -156,8 +156,8 @@ class GatewayProcess:
 
     def publish(self, symbol: str, price: float = 100.0) -> wire.Update:
         """Writes and publishes one update, as the processor does. Returns the update."""
-        self._sequence += 1
-        update = wire.Update(symbol, price, self._sequence, self._sequence)
+        self.sequence += 1
+        update = wire.Update(symbol, price, self.sequence, self.sequence)
         self.redis.set(wire.stock_key(symbol), wire.encode(update))
         self.redis.publish(wire.channel_name(symbol), wire.encode(update))
         return update
@@ -166,8 +166,8 @@ class GatewayProcess:
         """Publishes updates in one transaction, so that Redis delivers them together. Returns the last update."""
         with self.redis.pipeline(transaction=True) as pipe:
             for _ in range(count):
-                self._sequence += 1
-                update = wire.Update(symbol, 100.0, self._sequence, self._sequence)
+                self.sequence += 1
+                update = wire.Update(symbol, 100.0, self.sequence, self.sequence)
                 pipe.set(wire.stock_key(symbol), wire.encode(update))
                 pipe.publish(wire.channel_name(symbol), wire.encode(update))
             pipe.execute()

@@ -12,6 +12,7 @@ import msgspec
 
 from watchlist.errors import WatchlistError
 from watchlist.gateway.deflate.compressor import Compressor
+from watchlist.gateway.fanout.events import get_event
 from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, UpdateMessage
 
@@ -32,16 +33,19 @@ Framed = tuple[Sequence[Message], bytes]
 class Block(msgspec.Struct, frozen=True, gc=False):
     """Messages with their frames, ready to be sent. Many sockets share a block.
 
-    `data` holds the joined frames. `batches` holds each frame with its messages, or is None if each message has a frame
-    of its own.
+    `data` holds the joined frames. `batches` holds each frame with its messages, or is None if each message is sent
+    alone. If `events` is True, `data` holds server-sent events instead of frames.
     """
 
     messages: Sequence[Message]
     data: bytes
     batches: Sequence[Framed] | None = None
+    events: bool = False
 
     def split(self) -> Sequence[Framed]:
-        """Returns the frames of the block one by one, each with its messages."""
+        """Returns the frames or events of the block one by one, each with its messages."""
+        if self.events:
+            return [((message,), get_event(message)) for message in self.messages]
         # Compressed frames are not built again, because a new frame could differ from the frame in `data`.
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
@@ -60,6 +64,8 @@ class Delivery:
     """Whether a new subscription starts with the newest known update of each symbol."""
     compressor: Compressor | None = field(default=None, repr=False)
     """Compresses arrays of updates. None if the client has not negotiated compression."""
+    events: bool = False
+    """Whether each update is a server-sent event. Events need `batch` and `keep_all` False."""
 
     @property
     def interval(self) -> float:
@@ -99,6 +105,8 @@ class Delivery:
 
     def make_block(self, messages: Sequence[Message], sockets: int = 1) -> Block:
         """Returns a block with the messages. `sockets` is the number of sockets that share the block."""
+        if self.events:
+            return Block(messages, b"".join(map(get_event, messages)), events=True)
         if not self.batch:
             return Block(messages, b"".join([message.frame for message in messages]))
         batches = self.frame_messages(messages, sockets)

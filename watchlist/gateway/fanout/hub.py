@@ -101,7 +101,7 @@ class Hub:
             tracked.from_store = from_store and first
             if timestamp > self.newest_timestamp:
                 self.newest_timestamp = timestamp
-            self._add_to_cohorts(tracked, UpdateMessage(tracked.symbol, text_frame(payload), payload))
+            self._add_to_cohorts(tracked, UpdateMessage(tracked.symbol, text_frame(payload), payload, seq_id))
         elif not from_store:  # a resync reads many known quotes again
             self.counts.stale += 1
 

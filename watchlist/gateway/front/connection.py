@@ -1,4 +1,4 @@
-"""Connects one accepted socket to its session.
+"""Connects one accepted WebSocket to its session.
 
 `FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes to
 `FrontConnection`.
@@ -23,7 +23,8 @@ from watchlist.gateway.front.frames import (
     TooLarge,
     close_frame,
 )
-from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.front.front_socket import FrontSocket
+from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.protocol import MAX_MESSAGE_BYTES, CloseCode
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import Connections
@@ -38,22 +39,10 @@ A smaller message above MAX_MESSAGE_BYTES closes the socket with code 4502.
 """
 
 
-class FrontConnection:
-    """One accepted socket. `start` opens the session."""
+class FrontConnection(FrontSocket):
+    """One accepted WebSocket. `start` opens the session."""
 
-    __slots__ = (
-        "_closing",
-        "_compressor",
-        "_connections",
-        "_ended",
-        "_lingering",
-        "_reader",
-        "_rest",
-        "_session",
-        "_sock",
-    )
-
-    direct = True
+    __slots__ = ("_compressor", "_reader")
 
     def __init__(
         self,
@@ -62,16 +51,9 @@ class FrontConnection:
         lingering: LingeringSockets,
         extension: Deflate | None = None,
     ) -> None:
-        self._sock = sock
-        self._connections = connections
-        self._lingering = lingering
+        super().__init__(sock, connections, lingering)
         self._compressor = None if extension is None else extension.compressor
         self._reader = FrameReader(MAX_MESSAGE_BYTES, extension)
-        self._session: Session | None = None
-        self._rest: bytes | None = None
-        """Bytes that the socket has not taken yet. None if the socket has taken all bytes."""
-        self._closing = False  # True if a close frame was sent
-        self._ended = False
 
     def start(self, admitted: Admitted) -> None:
         """Opens the session of a connection whose upgrade was accepted, and watches the socket."""
@@ -85,31 +67,11 @@ class FrontConnection:
 
     # --- the transport of the outbox --------------------------------------------------------------------------------
 
-    def write(self, block: bytes) -> int:
-        if self._rest is not None or self._closing or self._ended:
-            return 0
-        try:
-            return self._sock.send(block)
-        except OSError:
-            # The socket is full or broken. `on_readable` notices a broken socket.
-            return 0
-
-    def finish(self, rest: bytes) -> None:
-        if not self._ended:
-            self._rest = (self._rest or b"") + rest
-            self._lingering.poller.wait_writable(self._sock.fileno(), True)
-
     def send_ping(self) -> None:
         self._push(ping_frame())
 
     def close(self, code: int) -> None:
         self._send_close(int(code).to_bytes(2, "big"))
-
-    def abort(self) -> None:
-        self._end(reset=True)
-
-    def release(self) -> None:
-        """Does nothing, because the connection releases its session in `_end_session`."""
 
     def _send_close(self, code: bytes) -> None:
         if not self._closing:
@@ -141,21 +103,6 @@ class FrontConnection:
                 return
             self._receive(session, event, now)
 
-    def on_writable(self) -> None:
-        if self._rest:
-            try:
-                self._rest = self._rest[self._sock.send(self._rest) :]
-            except OSError:
-                return  # As in `write`.
-        if not self._rest:
-            self._rest = None
-            self._lingering.poller.wait_writable(self._sock.fileno(), False)
-            if self._session is not None:
-                self._session.outbox.resume()
-
-    def on_error(self) -> None:
-        self._end(reset=True)
-
     def _receive(self, session: Session, event: Event, now: float) -> None:
         """Passes one event of the frame reader on to the session.
 
@@ -185,25 +132,3 @@ class FrontConnection:
         else:
             session.close(CloseCode.TOO_LARGE, now)
         self._depart()
-
-    # --- the end ----------------------------------------------------------------------------------------------------
-
-    def _depart(self) -> None:
-        """Ends the session. The socket stays open for a short time, so that the client can receive all bytes."""
-        if not self._ended:
-            self._ended = True
-            self._lingering.add(self._sock, self._rest or b"", watched=True)
-            self._end_session()
-
-    def _end(self, *, reset: bool = False) -> None:
-        """Ends the session and closes the socket. If `reset` is True, drops unsent bytes and resets the connection."""
-        if not self._ended:
-            self._ended = True
-            self._lingering.poller.remove(self._sock.fileno())
-            close_socket(self._sock, reset=reset)
-            self._end_session()
-
-    def _end_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._connections.end(session)

@@ -1,8 +1,8 @@
-"""Accepts all connections, serves upgrades to `/ws`, and hands other connections over to Daphne.
+"""Accepts all connections, serves `/ws` and `/stream`, and hands other connections over to Daphne.
 
 `Front` reads the first bytes of a connection, and leaves these bytes in the socket (MSG_PEEK). If the bytes are a
-complete and plain upgrade request, `Front` serves the connection. The module `handshake` says which requests are plain.
-All other connections go to Daphne with all their bytes.
+complete and plain request for a WebSocket or a stream, `Front` serves the connection. The module `plain_request` says
+which requests are plain. All other connections go to Daphne with all their bytes.
 """
 
 import asyncio
@@ -13,9 +13,12 @@ from typing import Any
 
 import structlog
 
-from watchlist.gateway.front.handshake import MAX_HEAD_BYTES, parse_upgrade
+from watchlist.gateway.front.handshake import parse_upgrade
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.front.plain_request import MAX_HEAD_BYTES
 from watchlist.gateway.front.poller import make_poller
+from watchlist.gateway.front.stream_request import parse_stream_request
+from watchlist.gateway.front.streams import Streams
 from watchlist.gateway.front.unread import HttpLimit, UnreadSockets
 from watchlist.gateway.front.upgrades import Upgrades
 from watchlist.gateway.sockets.admission import Admission
@@ -58,6 +61,7 @@ class Front:
         self.unread = UnreadSockets(poller, http_limit, clock, self._serve, hand_over)
         self._connections = connections
         self._upgrades = Upgrades(admission, connections, self.lingering)
+        self._streams = Streams(admission, connections, self.lingering, self._upgrades.tune)
         self._poller = poller
         self._accepting = True
         self._dropped = 0  # since the last sweep
@@ -145,13 +149,14 @@ class Front:
             return
         except OSError:
             data = b""
-        upgrade = parse_upgrade(data)
         if not data:
             close_socket(sock)
-        elif upgrade is None:
-            self._hand_over(sock)
-        else:
+        elif (upgrade := parse_upgrade(data)) is not None:
             self._upgrades.begin(sock, peer, upgrade)
+        elif (stream := parse_stream_request(data)) is not None:
+            self._streams.begin(sock, peer, stream)
+        else:
+            self._hand_over(sock)
 
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)

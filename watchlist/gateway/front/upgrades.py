@@ -31,9 +31,7 @@ class Upgrades:
 
         The answer is sent when the check is done. The check may end after this method has returned.
         """
-        if not self._tuned:  # only now all modules are loaded
-            self._tuned = True
-            tune_server()
+        self.tune()
         try:
             sock.recv(upgrade.size)
         except OSError:  # the client has left
@@ -42,6 +40,12 @@ class Upgrades:
         request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
         self._connections.add_pending()
         self._admission.begin(request, partial(self._answer, sock, upgrade))
+
+    def tune(self) -> None:
+        """Tunes the process at the first call."""
+        if not self._tuned:  # only now all modules are loaded
+            self._tuned = True
+            tune_server()
 
     def _answer(self, sock: socket.socket, upgrade: Upgrade, result: Admitted | Refusal) -> None:
         self._connections.remove_pending()
@@ -60,7 +64,10 @@ class Upgrades:
 
 
 def send_response(sock: socket.socket, response: bytes) -> bool:
-    """Sends the response that accepts an upgrade. If the client has left, closes the socket and returns False."""
+    """Sends the head of the response that accepts a connection.
+
+    If the client has left, closes the socket and returns False.
+    """
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):

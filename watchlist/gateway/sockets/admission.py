@@ -85,7 +85,7 @@ class Admission:
         self._connections = connections
         self._database = database
         self._start = start
-        self._private = private
+        self.private = private
         self._rate: ConnectionRate | None = None  # set when the gateway has started and knows the tickers
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -114,7 +114,7 @@ class Admission:
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
             return make_rate_refusal(wait)
-        if self._private and account_session is None and (pending or key is None):
+        if self.private and account_session is None and (pending or key is None):
             return NO_DATABASE if unverified_key else NOT_SIGNED_IN
         return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
 
@@ -148,7 +148,7 @@ class Admission:
         """
         if wait:
             return make_rate_refusal(wait)
-        if self._private:
+        if self.private:
             return NOT_SIGNED_IN
         return self._find_no_room(address, True) or Admitted(options, address)
 
@@ -183,7 +183,7 @@ class Admission:
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
-        if (options.meta and is_own) or (self._private and (is_own or origin is None)):
+        if (options.meta and is_own) or (self.private and (is_own or origin is None)):
             return read_session_key(headers.get("cookie", ""))
         return None
 

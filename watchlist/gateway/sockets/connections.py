@@ -24,7 +24,7 @@ from watchlist.gateway.web_sessions import AccountSession
 SWEEP_SECONDS = 1.0
 """The time between two calls of `Connections.sweep`."""
 RETRY_SPREAD_MS = 1000
-"""A `reconnect` frame asks the client to wait a random time below this number of milliseconds."""
+"""`Connections.choose_retry_ms` returns less than this number of milliseconds."""
 
 
 class Connections:
@@ -109,17 +109,22 @@ class Connections:
 
         `unverified_key` is the key of a web session that could not be looked up yet.
         """
-        now = self.context.clock.now()
-        session = Session(self.context, outbox, now, options)
-        session.rotates_at = now + choose_lifetime(self.context.limits.max_age, self._rng)
-        session.account_session, session.unverified_key = account_session, unverified_key
+        session = Session(self.context, outbox, self.context.clock.now(), options)
         if options.meta:
             outbox.send(self._current_states())
+        self.add(session, account_session, unverified_key, address)
+        return session
+
+    def add(
+        self, session: Session, account_session: AccountSession | None, unverified_key: str | None, address: str
+    ) -> None:
+        """Adds the new session of an accepted connection. `open` describes the other arguments."""
+        session.rotates_at = session.opened_at + choose_lifetime(self.context.limits.max_age, self._rng)
+        session.account_session, session.unverified_key = account_session, unverified_key
         self.sessions[session] = None
         session.address = address
         self._per_address.add(address)
         self.context.counts.accepted += 1
-        return session
 
     def end(self, session: Session) -> None:
         """Removes a socket whose connection has ended."""
@@ -191,6 +196,10 @@ class Connections:
                 self._request_reconnect(session)
         return seconds
 
+    def choose_retry_ms(self) -> int:
+        """Returns a random number of milliseconds. Clients wait this long so that they do not all connect at once."""
+        return self._rng.randrange(RETRY_SPREAD_MS)
+
     def _current_states(self) -> list[StateMessage]:
         """Returns the messages about the sources, for a new socket with `?meta=1`.
 
@@ -201,7 +210,7 @@ class Connections:
 
     def _request_reconnect(self, session: Session) -> None:
         if session in self.sessions:  # the client may have left in the meantime
-            session.send_reconnect_notice(self._rng.randrange(RETRY_SPREAD_MS))
+            session.send_reconnect_notice(self.choose_retry_ms())
             session.close(CloseCode.SHUTDOWN, self.context.clock.now())
 
     @property

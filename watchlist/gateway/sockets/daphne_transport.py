@@ -85,6 +85,12 @@ def find_connection(transport: Any) -> Any:
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
 
+def find_response(send: Any) -> Any:
+    """Returns Twisted's response object behind ASGI's `send` of an HTTP request. Returns None under other servers."""
+    response = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
+    return response if hasattr(response, "registerProducer") else None
+
+
 def do_nothing() -> None:
     """Replaces the callback of a transport whose connection has ended."""
 

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from tests.support.gateway.raw_socket import make_upgrade
-from watchlist.gateway.front.handshake import MAX_HEAD_BYTES, accept_response, parse_upgrade, refusal_response
+from watchlist.gateway.front.handshake import accept_response, parse_upgrade, refusal_response
+from watchlist.gateway.front.plain_request import MAX_HEAD_BYTES
 
 PLAIN = make_upgrade("localhost:8081")
 

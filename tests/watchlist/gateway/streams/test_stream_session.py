@@ -1,0 +1,95 @@
+import pytest
+
+from tests.support.gateway.fakes import FakeTransport
+from tests.support.gateway.sessions import make_connections, publish
+from tests.support.gateway.streams import parse_events
+from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.sockets.admission import Admitted
+from watchlist.gateway.sockets.refusal import Refusal
+from watchlist.gateway.streams.problem import Problem
+from watchlist.gateway.streams.stream_query import StreamQuery
+from watchlist.gateway.streams.stream_session import COMMENT_SECONDS, RETRY_MS, check_symbols, open_stream
+
+ADMITTED = Admitted(ConnectionOptions(), "127.0.0.1")
+
+
+@pytest.fixture
+def connections():
+    return make_connections()
+
+
+def open_aapl(connections, room=None, max_hz=None):
+    transport = FakeTransport(room)
+    session = open_stream(connections, transport, ADMITTED, StreamQuery(("AAPL", "GOOG"), max_hz))
+    transport.on_writable = session.outbox.resume
+    return session
+
+
+def text_of(session):
+    return session.outbox.transport.wire.decode()
+
+
+def test_a_stream_begins_with_a_random_retry_time_and_the_newest_updates(connections):
+    first = open_aapl(connections)
+    publish(first, "AAPL", 1)
+    second = open_aapl(connections)
+    assert [event.id for event in parse_events(text_of(second))] == ["1"]
+    times = [int(text_of(session).split()[1]) for session in (first, second)]
+    assert all(RETRY_MS <= time < RETRY_MS + 1000 for time in times)
+    assert times[0] != times[1]
+
+
+def test_the_rate_of_a_stream_has_the_limits_of_the_socket(connections):
+    assert open_aapl(connections).outbox.delivery.hertz == 0
+    rates = [open_aapl(connections, max_hz=rate).outbox.delivery.hertz for rate in (0.0, 4.0, 1000.0)]
+    assert rates == [0.1, 4.0, 50.0]
+
+
+def test_a_comment_is_sent_at_each_interval(connections):
+    session = open_aapl(connections)
+    before = text_of(session)
+    for seconds in (COMMENT_SECONDS - 1, COMMENT_SECONDS, COMMENT_SECONDS + 1, 2 * COMMENT_SECONDS):
+        session.sweep(seconds)
+    assert text_of(session).removeprefix(before) == ":\n\n" * 2
+
+
+def test_a_stream_without_requests_and_pongs_stays_open(connections):
+    session = open_aapl(connections)
+    session.sweep(10_000.0)
+    assert not session.closing_since
+
+
+def test_a_client_that_does_not_read_is_sent_no_comments_and_is_closed(connections):
+    session = open_aapl(connections, room=3)
+    session.sweep(9.0)
+    assert text_of(session) == "ret"
+    session.sweep(10.1)
+    assert session.outbox.transport.codes == [CloseCode.SLOW]
+    session.sweep(11.0)
+    assert not session.outbox.transport.aborted
+    session.sweep(11.2)
+    assert session.outbox.transport.aborted
+
+
+def test_a_stream_that_ends_leaves_nothing(connections):
+    hub = connections.context.hub
+    session = open_aapl(connections)
+    assert (connections.total, hub.subscriptions) == (1, 2)
+    connections.end(session)
+    assert (connections.total, hub.subscriptions, hub.symbols) == (0, 0, [])
+    assert session.outbox.transport.released
+
+
+def test_a_refused_connection_and_an_unknown_symbol_are_problems(connections):
+    refused = check_symbols(connections, Refusal("full", 429, CloseCode.FULL, 5), StreamQuery(("AAPL",)))
+    assert refused == Problem(429, "full", "The gateway is full", 5)
+    unknown = check_symbols(connections, ADMITTED, StreamQuery(("AAPL", "X" * 70)))
+    assert isinstance(unknown, Problem)
+    assert (unknown.status, unknown.symbols) == (404, ("X" * 64,))
+    assert check_symbols(connections, ADMITTED, StreamQuery(("AAPL",))) is ADMITTED
+
+
+def test_a_long_list_of_unknown_symbols_is_cut(connections):
+    unknown = check_symbols(connections, ADMITTED, StreamQuery(tuple(f"X{number}" for number in range(1000))))
+    assert isinstance(unknown, Problem)
+    assert len(unknown.symbols) == 256

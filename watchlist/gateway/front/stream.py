@@ -1,0 +1,70 @@
+"""Connects one accepted stream to its session."""
+
+import socket
+from contextlib import suppress
+
+from watchlist.gateway.front.front_socket import FrontSocket
+from watchlist.gateway.front.lingering import LingeringSockets
+from watchlist.gateway.protocol import CloseCode
+from watchlist.gateway.sockets.admission import Admitted
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.streams.stream_query import StreamQuery
+from watchlist.gateway.streams.stream_session import open_stream
+
+READ_BYTES = 16 * 1024
+MAX_INPUT_BYTES = 64 * 1024
+"""The most bytes that a client may send after its request. The gateway drops these bytes."""
+
+
+class FrontStream(FrontSocket):
+    """One accepted stream. `start` opens the session.
+
+    A stream has neither a length nor chunks. The end of the connection ends the response.
+    """
+
+    __slots__ = ("_input_bytes",)
+
+    def __init__(self, sock: socket.socket, connections: Connections, lingering: LingeringSockets) -> None:
+        super().__init__(sock, connections, lingering)
+        self._input_bytes = 0
+
+    def start(self, admitted: Admitted, query: StreamQuery) -> None:
+        """Opens the session of a stream whose head was sent, and watches the socket."""
+        self._limit_silence()
+        self._lingering.poller.add(self._sock.fileno(), self)
+        self._session = open_stream(self._connections, self, admitted, query)
+
+    def _limit_silence(self) -> None:
+        """Lets the kernel end the connection if the client's machine acknowledges no byte for the time of a pong.
+
+        A client of a stream sends nothing, so the gateway could not tell that the client's machine is gone.
+        """
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = int(self._connections.context.limits.pong_wait * 1000)
+            with suppress(OSError):  # the client has left
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+    # --- the transport of the outbox --------------------------------------------------------------------------------
+
+    def send_ping(self) -> None:
+        """Does nothing: streams have comments instead of pings."""
+
+    def close(self, code: int) -> None:
+        """Ends the response. A client that does not read could not see this end, so its connection is reset."""
+        if code == CloseCode.SLOW:
+            self._end(reset=True)
+        else:
+            self._depart()
+
+    # --- the handler of the poller ----------------------------------------------------------------------------------
+
+    def on_readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        self._input_bytes += len(data)
+        if not data or self._session is None or self._input_bytes > MAX_INPUT_BYTES:
+            self._end(reset=bool(data))

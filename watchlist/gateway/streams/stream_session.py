@@ -1,0 +1,69 @@
+"""Opens a stream, and handles its comments and time-outs.
+
+A stream is the response to `GET /stream`: server-sent events until the client or the gateway ends the connection.
+"""
+
+from watchlist.gateway.fanout.delivery import Delivery
+from watchlist.gateway.fanout.events import COMMENT, make_retry
+from watchlist.gateway.fanout.outbox import Outbox, Transport
+from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, name_list
+from watchlist.gateway.sockets.admission import Admitted
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.refusal import Refusal
+from watchlist.gateway.sockets.session import CLOSE_TIMEOUT_SECONDS, Session
+from watchlist.gateway.streams.problem import Problem, describe_refusal
+from watchlist.gateway.streams.stream_query import StreamQuery
+
+COMMENT_SECONDS = 15.0
+"""The interval of comments. Proxies often close a connection that is silent for a minute."""
+RETRY_MS = 1000
+"""A client waits this long, and a random time more, before it connects again."""
+
+
+class StreamSession(Session):
+    """The session of a stream. The client sends nothing, so there are neither requests nor pings."""
+
+    __slots__ = ()
+
+    def sweep(self, now: float, late: float = 0.0) -> None:
+        """Sends a comment if it is due. Closes the stream if the client does not read."""
+        outbox = self.outbox
+        if self.closing_since:
+            if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
+                outbox.transport.abort()
+        elif not outbox.open:
+            if now - outbox.stalled_at > self.context.limits.write_wait + late:
+                self.close(CloseCode.SLOW, now)
+        elif now - self.last_ping_at >= COMMENT_SECONDS:
+            self.last_ping_at = now
+            outbox.reply_frame(COMMENT)
+
+
+def check_symbols(connections: Connections, result: Admitted | Refusal, query: StreamQuery) -> Admitted | Problem:
+    """Returns the accepted connection, or the problem if the stream is refused.
+
+    `result` is the result of the checks for all connections. A stream is also refused if one of its symbols is unknown.
+    """
+    if isinstance(result, Refusal):
+        return describe_refusal(result.reason, result.status, result.retry_after)
+    catalog = connections.context.catalog
+    unknown = [symbol for symbol in query.symbols if not catalog.allows(symbol)][:MAX_REJECTED_SYMBOLS]
+    if not unknown:
+        return result
+    named = tuple(symbol[:MAX_ECHO_CHARACTERS] for symbol in unknown)
+    return Problem(404, "unknown symbols", f"Unknown symbols: {name_list(named)}", symbols=named)
+
+
+def open_stream(
+    connections: Connections, transport: Transport, admitted: Admitted, query: StreamQuery
+) -> StreamSession:
+    """Opens the session of an accepted stream, and subscribes it to the symbols of the query."""
+    context = connections.context
+    options = None if query.max_hz is None else {"max_hz": query.max_hz}
+    delivery = Delivery(events=True).with_options(options)
+    outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
+    session = StreamSession(context, outbox, context.clock.now())
+    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address)
+    outbox.reply_frame(make_retry(RETRY_MS + connections.choose_retry_ms()))
+    context.hub.subscribe(outbox, query.symbols)
+    return session
