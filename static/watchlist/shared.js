@@ -30,6 +30,7 @@ const status = new Status(statusElement, document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let refreshTimer = 0;
+let refreshes = 0; // counts fetches: only the answer to the newest one is shown
 let columns; // of columns.js
 let sources; // of sources.js
 
@@ -110,11 +111,14 @@ async function loadColumns() {
 // Fetches the list after a change. A link that shows nothing any more, or a page for signing in, is loaded as a page.
 async function refresh() {
   clearTimeout(refreshTimer);
+  refreshes += 1;
+  const own = refreshes;
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
     if (answer.status === 404 || answer.redirected) location.reload();
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (own !== refreshes) return; // a newer answer is shown already, or will come
     for (const id of REPLACED_REGIONS) {
       document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
     }
@@ -122,7 +126,7 @@ async function refresh() {
     dataset.version = page.getElementById("content").dataset.version;
     sync();
   } catch {
-    refreshTimer = setTimeout(refresh, REFRESH_INTERVAL_MS);
+    if (own === refreshes) refreshTimer = setTimeout(refresh, REFRESH_INTERVAL_MS);
   }
 }
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from watchlist.accounts.throttle import Usage, count_action
-from watchlist.accounts.tokens import READ, find_token, note_use
+from watchlist.accounts.tokens import PREFIX, READ, find_token, note_use
 from watchlist.api.responses import PROBLEM_JSON, refuse
 from watchlist.api.v1.problems import encode_problem
 
@@ -42,7 +42,11 @@ class TokenMiddleware:
         authorization = request.headers.get("Authorization", "")
         if not request.path.startswith(API_PATH) or not authorization.lower().startswith(SCHEME):
             return self._get_response(request)
-        token = find_token(authorization[len(SCHEME) :].strip())
+        text = authorization[len(SCHEME) :].strip()
+        # The page itself uses the earlier addresses. A proxy for signing in may add a token of its own to its requests.
+        if not request.path.startswith(V1_PATH) and not text.startswith(PREFIX):
+            return self._get_response(request)
+        token = find_token(text)
         if token is None:
             response = refuse("the token is not valid", 401)
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'

@@ -18,6 +18,7 @@ import redis
 
 from feeds import wire
 from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 TICKERS = Path(__file__).with_name("tickers.json")
@@ -116,10 +117,8 @@ class Site:
 
     def wait_until_unsubscribed(self, symbol: str) -> None:
         """Waits until the gateway is no longer subscribed to the channel of a symbol."""
-        deadline = time.monotonic() + 10
-        while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the gateway is still subscribed to {symbol}")
+        channel = wire.channel_name(symbol)
+        wait_until(lambda: not dict(self.redis.pubsub_numsub(channel)).popitem()[1], what=f"the end of {channel}")
 
     def delete_lists(self) -> None:
         """Deletes all lists. Afterwards every account has the example list again."""

@@ -2,7 +2,7 @@
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.utils.http import parse_etags, quote_etag
+from django.utils.http import quote_etag
 from ninja import Path, Router
 from ninja.errors import HttpError
 
@@ -38,9 +38,10 @@ def create_list(request: HttpRequest, values: NewList) -> HttpResponse:
 
 @router.get("/lists/{int:list_id}", response=ListInfo, summary="Read a list", operation_id="readList")
 def read_list(request: HttpRequest, list_id: int) -> HttpResponse:
-    """Returns one list. Its ETag is the version."""
+    """Returns one list. The ETag of a stored list is its version."""
     found = describe_list(owner_of(request), list_id)
-    return answer_json(request, found, version=str(found["version"]))
+    # The example, which is not stored, has the version 0. Its symbols change with the served tickers.
+    return answer_json(request, found, version=str(found["version"] or ""))
 
 
 @router.patch(
@@ -110,9 +111,13 @@ def remove_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput]) 
 
 
 def _begin_change(request: HttpRequest) -> ListChange:
-    """Returns a change of a list of the request's account, with the versions in the header If-Match."""
-    matches = [each.removeprefix("W/").strip('"') for each in parse_etags(request.headers.get("If-Match", ""))]
-    return ListChange(owner_of(request), None if not matches or "*" in matches else matches)
+    """Returns a change of a list of the request's account, with the versions in the header If-Match.
+
+    A version without quotes is accepted too, because `version` in an answer is a plain number.
+    """
+    header = request.headers.get("If-Match", "*")
+    versions = [each.strip().removeprefix("W/").strip('"') for each in header.split(",")]
+    return ListChange(owner_of(request), None if "*" in versions else versions)
 
 
 def _answer_change(change: ListChange, status: int = 200) -> HttpResponse:

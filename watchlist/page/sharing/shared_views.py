@@ -67,20 +67,16 @@ def copy_shared_list(request: HttpRequest, token: str) -> HttpResponse:
 
 def _copy(request: HttpRequest, shared: SharedList) -> PagePosition:
     """Copies a shared list to the person's own lists, if there is room. Returns the position of the page to show."""
-    before: list[UserLists] = []
-
-    def add(lists: UserLists) -> UserLists:
-        before[:] = [lists]
-        return lists.create(free_name(shared.name, lists), shared.symbols)
-
-    after = apply_change(request, add)
+    after = apply_change(request, lambda lists: lists.create(free_name(shared.name, lists), shared.symbols))
     if after is None:
         return PagePosition()
     copied = after.lists[-1]
+    # The lists before the change can contain the example without a key. An undo would then remove the stored example.
+    without_copy = UserLists(after.lists[:-1])
     offer_undo(
         request,
         f"“{copied.name}” is one of your lists now.",
-        compare_lists(f"The copy “{copied.name}” was removed.", before[0], after),
+        compare_lists(f"The copy “{copied.name}” was removed.", without_copy, after),
     )
     return PagePosition(copied.key)
 

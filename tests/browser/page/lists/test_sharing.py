@@ -156,9 +156,9 @@ def test_a_link_is_made_and_revoked_without_javascript(open_page: Callable[..., 
 def test_the_pages_of_a_shared_list_have_no_violations(
     site: Site, owner: Page, open_page: Callable[..., Page], theme: str, options: dict
 ):
-    site.publish("AAPL", 226.84)
     address = share(owner)
     assert violations_on(owner) == []
+    site.publish("AAPL", 226.84)
     reader = open_page(address, color_scheme=theme, **options)
     expect_status(reader, "live", "Live")
     assert violations_on(reader) == []

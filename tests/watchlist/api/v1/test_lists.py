@@ -99,12 +99,22 @@ def test_a_change_of_an_older_version_is_refused(client, headers, make_list):
         (client.delete, f"{address}/entries/AAPL", {}),
         (client.delete, address, {}),
     ]:
-        response = method(path, values, headers=headers | {"If-Match": '"7"'}, **JSON)
-        assert (response.status_code, response.json()["title"]) == (412, "Precondition Failed")
-    for match in (etag, '"7", "1"', "*", f"W/{etag}"):
+        for match in ('"7"', "7", '"7', "", ","):
+            response = method(path, values, headers=headers | {"If-Match": match}, **JSON)
+            assert (response.status_code, response.json()["title"]) == (412, "Precondition Failed")
+    for match in (etag, '"7", "1"', "*", f"W/{etag}", etag.strip('"')):
         response = client.patch(address, {"position": 1}, headers=headers | {"If-Match": match}, **JSON)
         assert response.status_code == 200
     assert symbols_at(client, address, headers) == ["AAPL"]
+
+
+def test_the_example_is_sent_again_when_a_served_ticker_changed(client, headers, tickers):
+    response = client.get(f"{LISTS}/0", headers=headers)
+    again = headers | {"If-None-Match": response.headers["ETag"]}
+    assert client.get(f"{LISTS}/0", headers=again).status_code == 304
+    tickers[0].active = False
+    tickers[0].save()
+    assert client.get(f"{LISTS}/0", headers=again).status_code == 200
 
 
 def test_an_unchanged_list_gets_304(client, headers, make_list):

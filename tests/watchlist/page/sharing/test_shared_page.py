@@ -134,6 +134,13 @@ def test_a_list_is_copied_without_notes_after_a_question(reader, token):
     assert list(tabs_of(reader.get("/"))) == ["Main"]
 
 
+def test_the_undo_of_a_copy_keeps_a_later_change_of_another_list(reader, token):
+    page = reader.post(f"/shared/{token}/copy/", follow=True)
+    reader.post(reverse("change-tabs"), {"do": "rename", "name": "Mine"})
+    reader.post(reverse("undo"), {"undo": undos_of(page)[0]})
+    assert list(tabs_of(reader.get("/"))) == ["Mine"]
+
+
 def test_a_copy_gets_a_free_name(reader, token):
     for _ in range(2):
         page = reader.post(f"/shared/{token}/copy/", follow=True)
