@@ -15,6 +15,7 @@ from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.deflate.compressor import Compressor
+from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.price_layer import PriceLayer
@@ -106,9 +107,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends all tasks of the gateway. Does not close the sockets."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self.intake.stop()
 
     def share(

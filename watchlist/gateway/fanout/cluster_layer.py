@@ -14,6 +14,7 @@ from feeds.store.cluster.async_client import AsyncClusterClient
 from feeds.store.cluster.slots import PREFIX_LENGTH, Node, SlotMap, key_slot, tag_prefix
 from feeds.store.connection import SUBSCRIBER, connect_async
 from feeds.wire import channel_symbol
+from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.node_subscriber import NodeSubscriber
 from watchlist.gateway.fanout.price_layer import Receiver
 
@@ -101,8 +102,7 @@ class ClusterChannelLayer:
         if self._client is None:
             return
         client, self._client = self._client, None
-        self._placing.cancel()
-        await asyncio.gather(self._placing, return_exceptions=True)
+        await end_tasks([self._placing])
         subscribers, self._subscribers = self._subscribers, {}
         for subscriber in subscribers.values():
             await subscriber.close()

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from feeds.retry import Backoff, Jitter
 from feeds.store.keys import raise_first_error, read_many_async, symbol_prefix
 from feeds.wire import channel_name, stock_key
+from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.price_layer import PriceLayer
 
@@ -78,9 +79,7 @@ class Intake:
     async def stop(self) -> None:
         if not self._tasks:
             return
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._layer.flush()
 
     def add_symbol(self, symbol: str) -> None:

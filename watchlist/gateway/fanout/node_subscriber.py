@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from feeds.retry import Backoff, Jitter
 from feeds.store.cluster.slots import Node, key_slot
+from watchlist.gateway.fanout.ending import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +77,7 @@ class NodeSubscriber:
             self._connection._writer.transport.abort()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._disconnect()
         await self._client.aclose()
 

@@ -7,10 +7,12 @@ from watchlist.gateway.front.front_socket import FrontSocket
 from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.admission import Admitted
-from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
 from watchlist.gateway.streams.stream_query import StreamQuery
 from watchlist.gateway.streams.stream_session import open_stream
 
+MAX_MILLISECONDS = 2**31 - 1
+"""The longest time that the kernel takes for TCP_USER_TIMEOUT."""
 READ_BYTES = 16 * 1024
 MAX_INPUT_BYTES = 64 * 1024
 """The most bytes that a client may send after its request. The gateway drops these bytes."""
@@ -35,12 +37,15 @@ class FrontStream(FrontSocket):
         self._session = open_stream(self._connections, self, admitted, query)
 
     def _limit_silence(self) -> None:
-        """Lets the kernel end the connection if the client's machine acknowledges no byte for the time of a pong.
+        """Lets the kernel end the connection if the client's machine takes no byte for the time of a pong.
 
-        A client of a stream sends nothing, so the gateway could not tell that the client's machine is gone.
+        A client of a stream sends nothing. So the gateway could not tell that the client's machine is gone.
         """
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            milliseconds = int(self._connections.context.limits.pong_wait * 1000)
+            limits = self._connections.context.limits
+            # A client that does not read takes no byte either, and must have the whole write wait.
+            seconds = max(limits.pong_wait, limits.write_wait + SWEEP_SECONDS)
+            milliseconds = min(int(seconds * 1000), MAX_MILLISECONDS)
             with suppress(OSError):  # the client has left
                 self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 from feeds.retry import Backoff, Jitter
 from watchlist.gateway.counts import RelayCounts
+from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.price_layer import PriceLayer, Receiver
 from watchlist.gateway.relay.connection import RelayConnection
-from watchlist.gateway.relay.ending import end_tasks
 from watchlist.gateway.relay.own_subscription import OwnSubscription
 
 log = structlog.get_logger(__name__)

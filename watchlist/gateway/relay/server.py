@@ -12,8 +12,8 @@ from weakref import WeakValueDictionary
 import structlog
 from redis.exceptions import RedisError
 
+from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.price_layer import PriceLayer
-from watchlist.gateway.relay.ending import end_tasks
 from watchlist.gateway.relay.framing import (
     PREAMBLE,
     BadFrame,

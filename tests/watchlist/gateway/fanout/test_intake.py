@@ -173,3 +173,28 @@ async def test_one_group_that_cannot_be_joined_does_not_delay_the_others(site):
     socket = site.open_socket("AAPL", "GOOG")
     await until(lambda: received_updates(socket) == [("GOOG", 1)])
     assert site.intake.interrupted
+
+
+class SendingLayer(FakePriceLayer):
+    """Sends a command as the Redis client does: with `wait_for`, which ignores a cancellation beside a result."""
+
+    async def group_discard(self, group, channel):
+        async def send():
+            pass
+
+        await super().group_discard(group, channel)
+        await asyncio.wait_for(send(), 60)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stop_while_a_command_is_being_sent_ends(site, turns):
+    site.layer = SendingLayer()
+    site.start()
+    site.intake.add_symbol("AAPL")
+    await until(lambda: site.layer.groups)
+    site.intake.remove_symbol("AAPL")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stopping = asyncio.ensure_future(site.intake.stop())
+    _, running = await asyncio.wait([stopping], timeout=60)
+    assert not running
