@@ -31,12 +31,14 @@ def make_token(gateway):
 def sign_in(gateway):
     """Creates an account with a list. Returns the headers of a signed-in request, and the id of the list."""
     code = (
+        "from django.conf import settings\n"
         "from django.contrib.auth import get_user_model, login\n"
         "from django.contrib.sessions.backends.db import SessionStore\n"
         "from django.http import HttpRequest\n"
         "from watchlist.models import Watchlist\n"
         "user = get_user_model().objects.create_user('demo', password='a long and private phrase')\n"
-        "request = HttpRequest(); request.session = SessionStore(); login(request, user); request.session.save()\n"
+        "request = HttpRequest(); request.session = SessionStore()\n"
+        "login(request, user, settings.AUTHENTICATION_BACKENDS[0]); request.session.save()\n"
         "print(request.session.session_key, Watchlist.objects.create(owner=user, name='Main').pk)\n"
     )
     key, number = _run_code(gateway, code).split()

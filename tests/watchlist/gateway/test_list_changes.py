@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
@@ -32,7 +33,7 @@ def account_session(account):
     """The session of a signed-in page."""
     request = HttpRequest()
     request.session = SessionStore()
-    login(request, account)
+    login(request, account, settings.AUTHENTICATION_BACKENDS[0])
     request.session.save()
     return async_to_sync(find_account_session)(request.session.session_key)
 
