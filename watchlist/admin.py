@@ -43,7 +43,12 @@ class AlertAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("owner", "ticker")
     search_fields = ("owner__username", "ticker__symbol")
     search_help_text = "Search by account or symbol."
-    autocomplete_fields = ("owner", "ticker")
+    autocomplete_fields = ("owner",)
+    # `AccountAlerts` checks the condition and arms the alert at the quote; a form cannot.
+    readonly_fields = ("ticker", "kind", "level", "percent", "repeat", "cooldown_seconds")
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
 
     def save_model(self, request: HttpRequest, obj: Alert, form: Any, change: bool) -> None:
         obj.version += 1  # by these two, the alert engine notices the change

@@ -7,11 +7,15 @@ People change alerts in the database; the evaluation changes their states in mem
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import structlog
+
 from feeds import metrics
 from watchlist.alert_kinds import State
 from watchlist.alerts import engine_storage
 from watchlist.alerts.engine_storage import Results, split_results
 from watchlist.alerts.evaluator import Evaluator
+
+log = structlog.get_logger(__name__)
 
 
 class AlertSync:
@@ -26,15 +30,22 @@ class AlertSync:
         self._followed_to = datetime.fromtimestamp(0, UTC)
         self._stale: set[int] = set()
         """Alerts that must be read again, because the database has another version of them."""
+        self._unusable: dict[int, int] = {}
+        """The versions of alerts that the evaluation cannot use. Another version is tried again."""
         self._unwritten: list[Results] = []
 
     def load(self) -> None:
         """Reads the progress of all symbols and all active alerts."""
         self._followed_to = self._time()
         self.restore_progress()
-        for records in engine_storage.read_active():
+        for records in engine_storage.read_active(self._skip):
             for record in records:
                 self._evaluator.put(record)
+
+    def _skip(self, alert_id: int, version: int) -> None:
+        if self._unusable.get(alert_id) != version:
+            self._unusable[alert_id] = version
+            log.warning("alert not usable", alert=alert_id)
 
     def restore_progress(self) -> None:
         """Reads how far this or another engine has evaluated each symbol."""
@@ -54,6 +65,9 @@ class AlertSync:
             conflicts = engine_storage.write_results(results, self._time())
             del self._unwritten[0]
             self._stale |= conflicts
+            # Its version here may become equal to the one that a person wrote, and a write would then succeed.
+            for alert_id in conflicts:
+                self._evaluator.remove(alert_id)
             self._count(results, conflicts)
 
     def _count(self, results: Results, conflicts: set[int]) -> None:
@@ -68,20 +82,21 @@ class AlertSync:
     def follow(self) -> None:
         """Reads the alerts that people or other engines have changed. All changes must be written before."""
         found = engine_storage.read_versions(self._followed_to)
-        known_version = self._evaluator.known_version
-        self._stale |= {
-            alert_id
-            for alert_id, version, state, _ in found
-            if version != (known := known_version(alert_id)) and (known or state == State.ACTIVE)
-        }
+        self._stale |= {alert_id for alert_id, version, state, _ in found if self._is_stale(alert_id, version, state)}
         if self._stale:
             self._read_again()
         newest = max((changed_at for *_, changed_at in found), default=self._followed_to)
         # A clock that is ahead must not hide later changes.
         self._followed_to = max(self._followed_to, min(newest, self._time()))
 
+    def _is_stale(self, alert_id: int, version: int, state: str) -> bool:
+        known = self._evaluator.known_version(alert_id)
+        if known:
+            return version != known
+        return state == State.ACTIVE and version != self._unusable.get(alert_id)
+
     def _read_again(self) -> None:
-        records = engine_storage.read_alerts(self._stale)
+        records = engine_storage.read_alerts(self._stale, self._skip)
         for alert_id in self._stale:
             self._evaluator.remove(alert_id)
         for record in records:

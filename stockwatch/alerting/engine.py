@@ -120,7 +120,8 @@ class AlertEngine:
 
     def run_once(self) -> None:
         """Reads and evaluates a batch of updates. Writes and reads changes of alerts if it is time."""
-        self._records += self._source.read()
+        records = self._source.read()  # a rebalance in this call may replace `_records`
+        self._records += records
         if self._records and self._paused:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
         is_due = self._clock() >= self._sync_at
@@ -213,6 +214,8 @@ class AlertEngine:
 
     def _on_revoked(self, partitions: Collection[int]) -> None:
         """Writes all changes and commits offsets before another engine gets these partitions."""
+        if self._left:
+            return
         if not self._write_within(REVOKED_WRITE_SECONDS):
             log.warning(
                 "partitions revoked with unwritten firings, another engine will find them", partitions=partitions

@@ -27,6 +27,9 @@ class StatePublisher:
 
     def publish(self, state: EngineState, counts: Mapping[str, int]) -> None:
         """Publishes the state. `counts` is a dict from source to the number of active alerts."""
+        total = sum(counts.values())
+        metrics.ALERTS_ACTIVE.set(total)
+        metrics.ALERTS_LAG.set(state.lag)
         sources: Mapping[str, FeedState] = {}
         try:
             self._states.write(self._name, state)
@@ -35,10 +38,7 @@ class StatePublisher:
             self._outage.begin(error)
         else:
             self._outage.end()
-        total = sum(counts.values())
         is_blind = state.stalled or state.lag > BEHIND_SECONDS
-        metrics.ALERTS_ACTIVE.set(total)
-        metrics.ALERTS_LAG.set(state.lag)
         metrics.ALERTS_BLIND.set(total if is_blind else count_blind(counts, sources))
 
     def close(self) -> None:

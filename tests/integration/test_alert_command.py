@@ -105,8 +105,8 @@ def test_engines_that_are_killed_join_and_leave_fire_each_alert_exactly_as_one_e
     parts = [updates[at : at + len(updates) // 4 + 1] for at in range(0, len(updates), len(updates) // 4 + 1)]
     engines = [Command("runalerts", environment, tmp_path / "0.log")]
     for number, part in enumerate(parts, 1):
-        produce(brokers, part)
         before = len(read_firings(file))
+        produce(brokers, part)
         wait_until(lambda before=before: len(read_firings(file)) > before, 120, "a firing")
         # Two engines share the partitions. The older one is killed, or stopped in an orderly way.
         engines.append(Command("runalerts", environment, tmp_path / f"{number}.log"))

@@ -41,6 +41,14 @@ class NewAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Market:
+    """The quote of a ticker, or None, and the reference price of the day."""
+
+    quote: Update | None
+    reference: float
+
+
+@dataclass(frozen=True, slots=True)
 class ListedAlert:
     """An alert with what a page shows beside it.
 
@@ -65,7 +73,6 @@ class AccountAlerts:
     def __init__(self, user: User) -> None:
         self._user = user
 
-    @transaction.atomic
     def create(self, symbol: str, options: AlertOptions, now: datetime) -> NewAlert:
         """Creates an alert for the ticker with this symbol.
 
@@ -73,8 +80,7 @@ class AccountAlerts:
         """
         options = check_options(options, now)
         ticker = find_served_ticker(symbol)
-        self._require_room()
-        arming, is_true = _arm(ticker, options.kind, options.value, now)
+        arming, is_true = _arm(_read_market(ticker, now), options.kind, options.value, now)
         is_percent = options.kind is Kind.DAY_PERCENT
         alert = Alert(
             owner=self._user,
@@ -91,7 +97,9 @@ class AccountAlerts:
             **{f"by_{channel}": channel in options.channels for channel in Channel},
             **arming,
         )
-        alert.save(force_insert=True)
+        with transaction.atomic():
+            self._require_room()
+            alert.save(force_insert=True)
         return NewAlert(alert, is_true)
 
     def _require_room(self) -> None:
@@ -111,23 +119,31 @@ class AccountAlerts:
             raise BadAlert(f"Only an active alert can be paused. This one is {alert.state}.")
         _change(alert, now, state=State.PAUSED.value)
 
-    @transaction.atomic
     def resume(self, alert_pk: int, now: datetime) -> bool:
         """Makes a paused, fired or failed alert active again. The alert is armed anew at the quote.
 
         Returns whether the condition is true already. Raises NoSuchAlert, or BadAlert if the alert is active or has
         expired.
         """
-        alert = self._lock(self._alerts(), alert_pk)
-        if alert.state == State.ACTIVE:
-            raise BadAlert("This alert is active already.")
-        if alert.expires_at is not None and alert.expires_at <= now:
-            raise BadAlert("This alert has expired. Create a new one.")
-        return self._activate(alert, now)
+        market = self._market_of(alert_pk, now)
+        with transaction.atomic():
+            alert = self._lock(self._alerts(), alert_pk)
+            if alert.state == State.ACTIVE:
+                raise BadAlert("This alert is active already.")
+            if alert.expires_at is not None and alert.expires_at <= now:
+                raise BadAlert("This alert has expired. Create a new one.")
+            return self._activate(alert, market, now)
 
-    def _activate(self, alert: Alert, now: datetime) -> bool:
+    def _market_of(self, alert_pk: int, now: datetime) -> Market:
+        """Reads the market of an alert. Redis may take a second, so no transaction may be open."""
+        alert = Alert.objects.filter(owner=self._user, pk=alert_pk).select_related("ticker").first()
+        if alert is None:
+            raise NoSuchAlert(GONE)
+        return _read_market(alert.ticker, now)
+
+    def _activate(self, alert: Alert, market: Market, now: datetime) -> bool:
         value = alert.percent if alert.level is None else alert.level
-        arming, is_true = _arm(alert.ticker, Kind(alert.kind), value or 0.0, now, alert.arming)
+        arming, is_true = _arm(market, Kind(alert.kind), value or 0.0, now, alert.arming)
         _change(alert, now, state=State.ACTIVE.value, state_reason="", silent_until=0, **arming)
         return is_true
 
@@ -141,21 +157,22 @@ class AccountAlerts:
         """Deletes an alert. `restore` undoes this. The firings stay. Raises NoSuchAlert."""
         _change(self._lock(self._alerts(), alert_pk), now, state=State.DELETED.value)
 
-    @transaction.atomic
     def restore(self, alert_pk: int, now: datetime) -> None:
         """Undoes `delete`. The alert is active again and armed anew, or paused if it has expired meanwhile.
 
         Raises NoSuchAlert or TooManyAlerts.
         """
-        self._require_room()
-        alert = self._lock(Alert.objects.filter(owner=self._user, state=State.DELETED.value), alert_pk)
-        if alert.expires_at is not None and alert.expires_at <= now:
-            _change(alert, now, state=State.EXPIRED.value)
-        else:
-            self._activate(alert, now)
+        market = self._market_of(alert_pk, now)
+        with transaction.atomic():
+            self._require_room()
+            alert = self._lock(Alert.objects.filter(owner=self._user, state=State.DELETED.value), alert_pk)
+            if alert.expires_at is not None and alert.expires_at <= now:
+                _change(alert, now, state=State.EXPIRED.value)
+            else:
+                self._activate(alert, market, now)
 
     def _lock(self, alerts: QuerySet[Alert], alert_pk: int) -> Alert:
-        alert = alerts.select_related("ticker").select_for_update(of=("self",)).filter(pk=alert_pk).first()
+        alert = alerts.select_for_update().filter(pk=alert_pk).first()
         if alert is None:
             raise NoSuchAlert(GONE)
         return alert
@@ -193,16 +210,20 @@ def find_served_ticker(symbol: str) -> Ticker:
     return ticker
 
 
-def _arm(ticker: Ticker, kind: Kind, value: float, now: datetime, arming: int = 0) -> tuple[dict[str, Any], bool]:
-    """Returns the fields of an alert that is armed at the quote of its ticker, and whether its condition is true.
+def _read_market(ticker: Ticker, now: datetime) -> Market:
+    quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
+    return Market(quote, _read_references([ticker], now)[ticker.symbol])
+
+
+def _arm(market: Market, kind: Kind, value: float, now: datetime, arming: int = 0) -> tuple[dict[str, Any], bool]:
+    """Returns the fields of an alert that is armed at the quote of its market, and whether its condition is true.
 
     `arming` is the last arming number of the alert. Without a quote, the first update arms the alert.
     """
-    quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
+    quote = market.quote
     if quote is None:
         return {"side": Side.NONE.value, "since_timestamp": int(now.timestamp() * 1_000_000), "since_seq_id": 0}, False
-    reference = _read_references([ticker], now)[ticker.symbol]
-    side = starting_side(kind, value, quote.price, reference)
+    side = starting_side(kind, value, quote.price, market.reference)
     order = {"since_timestamp": quote.timestamp, "since_seq_id": quote.seq_id}
     return {"side": side.value, "arming": arming + bool(side), **order}, side is Side.NONE
 

@@ -4,9 +4,10 @@ Every write compares the versions of the alerts, so that neither a person's chan
 overwritten.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import Error, IntegrityError, connection, transaction
@@ -46,7 +47,12 @@ silent_until = %s, version = version + 1, changed_at = %s WHERE id = %s
 """
 
 
+MAX_COUNT = 2**31 - 1
+"""The greatest number of seconds, armings or versions that every database and the engine can hold."""
+
 Item = TypeVar("Item")
+SkipAlert = Callable[[int, int], None]
+"""Is called with the id and the version of an active alert that the engine cannot use."""
 
 
 class Results(NamedTuple):
@@ -77,7 +83,7 @@ def translate_errors() -> Iterator[None]:
         ) from error
 
 
-def read_active() -> Iterator[list[AlertRecord]]:
+def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
     """Yields all active alerts in parts, in the order of their ids. Raises AlertsUnavailable."""
     last = 0
     while True:
@@ -86,10 +92,10 @@ def read_active() -> Iterator[list[AlertRecord]]:
         if not rows:
             return
         last = rows[-1][0]
-        yield [_make_record(row) for row in rows]
+        yield _make_records(rows, skip)
 
 
-def read_alerts(alert_pks: Collection[int]) -> list[AlertRecord]:
+def read_alerts(alert_pks: Collection[int], skip: SkipAlert) -> list[AlertRecord]:
     """Returns those of these alerts that are active. Raises AlertsUnavailable."""
     with translate_errors():
         rows = [
@@ -97,7 +103,7 @@ def read_alerts(alert_pks: Collection[int]) -> list[AlertRecord]:
             for pks in chunks(alert_pks, KEYS_PER_QUERY)
             for row in _active().filter(pk__in=pks).values_list(*COLUMNS)
         ]
-    return [_make_record(row) for row in rows]
+    return _make_records(rows, skip)
 
 
 def read_versions(changed_since: datetime) -> list[tuple[int, int, str, datetime]]:
@@ -228,16 +234,33 @@ def _active() -> QuerySet[Alert]:
     return Alert.objects.filter(state=State.ACTIVE.value, kind__in=[kind.value for kind in CREATABLE])
 
 
-def _make_record(row: tuple[Any, ...]) -> AlertRecord:
+def _make_records(rows: Iterable[tuple[Any, ...]], skip: SkipAlert) -> list[AlertRecord]:
+    records = []
+    for row in rows:
+        record = _make_record(row)
+        if record is None:
+            skip(row[0], row[1])
+        else:
+            records.append(record)
+    return records
+
+
+def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
+    """Returns None if the row has a value that the engine cannot use."""
     pk, version, symbol, kind, level, percent, repeat, cooldown, expires_at, side, arming, *since, silent_until = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
-    value = percent if level is None else level
+    value = percent if kind == _DAY_PERCENT else level
+    if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
+        return None
+    if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):
+        return None
     return AlertRecord(
         *(pk, version, symbol, _KINDS[kind], value, _REPEATS[repeat], cooldown, expires),
         *(_SIDES[side], arming, (since[0], since[1]), silent_until),
     )
 
 
+_DAY_PERCENT = Kind.DAY_PERCENT.value
 _KINDS = {kind.value: kind for kind in Kind}
 _REPEATS = {repeat.value: repeat for repeat in Repeat}
 _SIDES = {side.value: side for side in Side}

@@ -82,7 +82,7 @@ class Evaluator:
         order = update.order
         if order == watch.order:
             return
-        watch.recent.append(update)
+        watch.keep_late(update)
         for slot in [*watch.rising.reached(update.price), *watch.falling.reached(update.price)]:
             if self._table.sides[slot] and self._table.since(slot) < order:
                 watch.unplace(self._table, slot)
@@ -115,7 +115,7 @@ class Evaluator:
         if self._table.conditions[slot] & PERCENT:
             watch.percent_slots.append(slot)
         if record.since > watch.order:
-            watch.wait_for(record.since, slot, record.id)
+            watch.wait_for(self._table, slot)
         elif self._catch_up(watch, slot):
             watch.place(self._table, slot)
         watch.refresh()

@@ -3,7 +3,7 @@
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf, nextafter
 from typing import Protocol
 
@@ -15,6 +15,10 @@ from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, PERCENT, RISE, SlotT
 
 RECENT_US = 10_000_000
 """How long updates are kept, in microseconds. A new alert is evaluated for the kept updates that are newer than it."""
+
+
+SPARE_ENTRIES = 16
+"""How many entries `Watch.later` may have beyond twice the number of alerts."""
 
 
 class Days(Protocol):
@@ -130,22 +134,34 @@ class Watch:
             if condition & FALL:
                 yield self.rising, nextafter(level, inf)
 
-    def wait_for(self, since: Order, slot: int, alert_id: int) -> None:
-        """Keeps an alert until an update arrives that is newer than `since`."""
-        heappush(self.later, (since, slot, alert_id))
+    def keep_late(self, update: Update) -> None:
+        """Keeps a late update for new alerts, unless the update is too old."""
+        if update.timestamp >= self.timestamp - RECENT_US:
+            self.recent.append(update)
+
+    def wait_for(self, table: SlotTable, slot: int) -> None:
+        """Keeps an alert until the update arrives at which the alert was armed."""
+        # If another engine owns the symbol, no update arrives here, and each arming there adds an entry.
+        if len(self.later) > 2 * self.count + SPARE_ENTRIES:
+            self.later = list({entry for entry in self.later if _is_current(table, *entry)})
+            heapify(self.later)
+        heappush(self.later, (table.since(slot), slot, table.ids[slot]))
 
     def pop_arrived(self, table: SlotTable) -> Iterator[int]:
         """Yields the slots of kept alerts whose update has arrived, and keeps them no longer."""
         order, previous = self.order, None
         while self.later and self.later[0][0] <= order:
             entry = heappop(self.later)
-            since, slot, alert_id = entry
             # An alert that was replaced can have two equal entries.
-            if entry != previous and table.ids[slot] == alert_id and table.since(slot) == since:
-                yield slot
+            if entry != previous and _is_current(table, *entry):
+                yield entry[1]
             previous = entry
 
     def refresh(self) -> None:
         """Computes `low` and `high` after a change of the levels."""
         self.low = inf if self.later else self.falling.next_level
         self.high = self.rising.next_level
+
+
+def _is_current(table: SlotTable, since: Order, slot: int, alert_id: int) -> bool:
+    return table.ids[slot] == alert_id and table.since(slot) == since

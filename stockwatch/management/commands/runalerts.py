@@ -12,6 +12,7 @@ from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.stop_signals import stop_event
 from feeds.store.connection import connect
+from stockwatch.alerting.background_publisher import BackgroundPublisher
 from stockwatch.alerting.engine import AlertEngine
 from stockwatch.alerting.state_publisher import StatePublisher
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.ALERTS_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
         calendar = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-        publisher = StatePublisher(connect(settings.REDIS))
+        publisher = BackgroundPublisher(StatePublisher(connect(settings.REDIS)))
         try:
             complete = AlertEngine(source, calendar, publisher.publish).run(stop)
         except PermanentError as error:

@@ -7,10 +7,14 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 
 from feeds.models import DayBar, Tape, Ticker
+from feeds.store.connection import Profile, connect
 from feeds.wire import Update
+from stockwatch.alerting.background_publisher import BackgroundPublisher
+from stockwatch.alerting.state_publisher import StatePublisher
 from tests.support.alerting.engine import EngineFactory
 from tests.support.alerting.evaluation import NOON, update_at
 from tests.support.kafka.fixtures import Produce, committed
+from tests.support.servers.silent_server import silent_server
 from watchlist.alert_models import Alert, Delivery, Firing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -158,7 +162,7 @@ def test_firings_wait_for_a_database_that_does_not_answer(
     factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
 ):
     alert = make_alert(repeat="each")
-    refused = 0
+    refused, produced = 0, False
 
     def refuse(*_: object) -> None:
         nonlocal refused
@@ -168,13 +172,51 @@ def test_firings_wait_for_a_database_that_does_not_answer(
     with ExitStack() as outage:
 
         def drive() -> bool:
+            nonlocal produced
             if factory.source.records_read == 4 and refused > 2:
                 outage.close()
                 return len(fired()) == 2
-            if factory.source.assigned and not refused:
+            if factory.source.assigned and not produced:
+                produced = True
                 outage.enter_context(connection.execute_wrapper(refuse))
                 produce(*walk(99, 100, 99, 101))
             return False
 
         factory.run_until(drive)
     assert fired() == [(alert.pk, 1, 100.0), (alert.pk, 2, 101.0)]
+
+
+def test_rows_that_cannot_be_used_stop_no_other_alert(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    make_alert(level=None)
+    loaded = make_alert()
+    produce(*walk(99, 101))
+    created = None
+
+    def drive() -> bool:
+        nonlocal created
+        if created is None and Firing.objects.exists():
+            make_alert(repeat="each", cooldown_seconds=2**31 - 1, side=7)
+            created = make_alert(level=200.0)
+            produce(*walk(201, first=3))
+        return len(fired()) == 2
+
+    factory.now_us = int(datetime.now(UTC).timestamp() * 1e6)
+    factory.run_until(drive)
+    assert fired() == [(loaded.pk, 1, 101.0), (created.pk, 1, 201.0)]
+
+
+def test_a_redis_that_never_answers_delays_no_firing(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    patient = Profile(socket_timeout=300.0, connect_timeout=300.0, retries=0)
+    alert = make_alert(repeat="each")
+    produce(*walk(99, 101))
+    with silent_server() as port:
+        publisher = BackgroundPublisher(StatePublisher(connect({"host": "127.0.0.1", "port": port}, patient)))
+        published = []
+        factory.publish = lambda *state: (published.append(state), publisher.publish(*state))
+        factory.run_until(lambda: len(published) > 2 and Firing.objects.exists())
+        publisher.close()
+    assert fired() == [(alert.pk, 1, 101.0)]

@@ -1,6 +1,6 @@
 """Runs alert engines in tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from random import Random
 from uuid import uuid4
@@ -11,6 +11,7 @@ from feeds.kafka.consumer import UpdateConsumer
 from stockwatch.alerting.engine import AlertEngine
 from tests.support.bars import UTC_EVERYWHERE
 from tests.support.recorder import StopWhen
+from watchlist.alerts.engine_state import EngineState
 
 
 class CountingConsumer(UpdateConsumer):
@@ -25,7 +26,12 @@ class CountingConsumer(UpdateConsumer):
 
 
 class EngineFactory:
-    """Makes alert engines of one topic and group. Their clock shows `now_us`, in unix microseconds."""
+    """Makes alert engines of one topic and group. Their clock shows `now_us`, in unix microseconds.
+
+    `publish` gets the states of the engines.
+    """
+
+    publish: Callable[[EngineState, Mapping[str, int]], None] = staticmethod(lambda _state, _counts: None)
 
     def __init__(self, kafka: str, topic: str, now_us: int) -> None:
         self.kafka, self.topic, self.now_us = kafka, topic, now_us
@@ -33,7 +39,9 @@ class EngineFactory:
 
     def make_engine(self) -> AlertEngine:
         self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
-        self.engine = AlertEngine(self.source, UTC_EVERYWHERE, rng=Random(1), now=lambda: self.now_us / 1e6)
+        self.engine = AlertEngine(
+            self.source, UTC_EVERYWHERE, self.publish, rng=Random(1), now=lambda: self.now_us / 1e6
+        )
         return self.engine
 
     def run_until(self, condition: Callable[[], object]) -> bool:

@@ -1,18 +1,21 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import ProtectedError
 
 from feeds.models import Ticker
 from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, Firing
+from watchlist.alerts import account_alerts
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions
 from watchlist.alerts.engine_state import EngineState, EngineStates
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
+from watchlist.prices.quotes import Quotes, read_quotes
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -180,6 +183,26 @@ def test_the_list_says_which_active_alerts_are_blind(alerts: AccountAlerts, stor
     }
     EngineStates(store).write("a", EngineState(NOW.timestamp(), 0.0))
     assert [each.blind for each in alerts.list(NOW)] == ["", ""]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_waits_for_a_price(
+    alerts: AccountAlerts, put_price: Callable[[float, int], None], monkeypatch: pytest.MonkeyPatch
+):
+    put_price(199.0, 7)
+    in_transaction = []
+
+    def read(symbols: Sequence[str]) -> Quotes:
+        in_transaction.append(connection.in_atomic_block)
+        return read_quotes(symbols)
+
+    monkeypatch.setattr(account_alerts, "read_quotes", read)
+    alert = alerts.create("AAPL", UP, NOW).alert
+    alerts.pause(alert.pk, NOW)
+    alerts.resume(alert.pk, NOW)
+    alerts.delete(alert.pk, NOW)
+    alerts.restore(alert.pk, NOW)
+    assert in_transaction == [False] * 3
 
 
 def test_firings_are_listed_in_parts(alerts: AccountAlerts):

@@ -64,6 +64,10 @@ def firing(alert: Alert, arming: int = 1) -> FiringEvent:
     return msgspec.structs.replace(FIRING, alert_id=alert.pk, arming=arming)
 
 
+def refuse_none(alert_id: int, version: int) -> None:
+    raise AssertionError(f"alert {alert_id} with version {version} was skipped")
+
+
 def results(*changes: AlertChange, firings: tuple[FiringEvent, ...] = (), progress: tuple = ()) -> Results:
     return Results(changes, firings, progress, NOW)
 
@@ -84,8 +88,41 @@ def test_active_alerts_are_read_with_all_fields(alert: Alert, person: User, tick
             Side.ABOVE, silent_until=3,
         ),
     ]  # fmt: skip
-    assert [record for part in read_active() for record in part] == expected
-    assert read_alerts([alert.pk, percent.pk, 10**9]) == expected
+    assert [record for part in read_active(refuse_none) for record in part] == expected
+    assert read_alerts([alert.pk, percent.pk, 10**9], refuse_none) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"level": None},
+        {"level": None, "percent": 5.0},
+        {"level": float("inf")},
+        {"kind": "day_percent"},
+        {"cooldown_seconds": 2**31},
+        {"repeat": "never"},
+        {"side": 5},
+        {"arming": 2**31 - 1},
+    ],
+)
+def test_a_row_that_the_engine_cannot_use_is_skipped(alert: Alert, tickers: list[Ticker], fields: dict[str, object]):
+    if connection.vendor == "postgresql" and "cooldown_seconds" in fields:
+        pytest.skip("PostgreSQL refuses this row")
+    values = {"kind": "up", "level": 1.0, "version": 3} | fields
+    bad = Alert.objects.create(owner=alert.owner, ticker=tickers[0], **values)
+    skipped = []
+    read = [
+        *read_active(lambda *row: skipped.append(row)),
+        read_alerts([alert.pk, bad.pk], lambda *row: skipped.append(row)),
+    ]
+    assert [[record.id for record in records] for records in read] == [[alert.pk], [alert.pk]]
+    assert skipped == [(bad.pk, 3)] * 2
+
+
+def test_the_kind_decides_whether_an_alert_has_a_level_or_a_percent(alert: Alert):
+    Alert.objects.update(kind="day_percent", percent=-5.0)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value) == (Kind.DAY_PERCENT, -5.0)
 
 
 def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert):
@@ -160,8 +197,8 @@ def test_a_locked_database_is_unavailable(alert: Alert):
         raise OperationalError("database is locked")
 
     calls = [
-        lambda: list(read_active()),
-        lambda: read_alerts([1]),
+        lambda: list(read_active(refuse_none)),
+        lambda: read_alerts([1], refuse_none),
         lambda: read_versions(NOW),
         lambda: read_progress(),
         lambda: read_reference("AAPL", "simulated", DAY),
