@@ -1,7 +1,7 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
-module masks secrets. It also removes text that clients sent from the records of Django and Daphne.
+module masks secrets. In the records of Django and Daphne, it also removes text that a client has sent.
 """
 
 import io

@@ -148,7 +148,7 @@ class Publisher:
     def pump(self) -> None:
         """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
 
-        After a pause of the process of more than FREEZE_SECONDS, nothing is sent until `resume` is called.
+        If the process did not run for more than FREEZE_SECONDS, nothing is sent until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)

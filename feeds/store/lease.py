@@ -72,7 +72,7 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Takes or renews the lease, also if the holder `dead` has it. Returns None on success.
+        """Takes or renews the lease, even if the dead holder `dead` has it. Returns None on success.
 
         If another holder has the lease, returns the name of that holder and the remaining TTL in milliseconds.
         """

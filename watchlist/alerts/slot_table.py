@@ -38,7 +38,7 @@ def condition_of(kind: Kind, value: float) -> int:
 
 
 class SlotTable:
-    """The state of alerts by slot. `watches` holds the number of the symbol. AlertRecord explains the other values."""
+    """The state of alerts by slot. `watches` holds the index of the symbol's watch. AlertRecord explains the others."""
 
     def __init__(self) -> None:
         self.ids = array("q")

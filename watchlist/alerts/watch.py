@@ -148,7 +148,7 @@ class Watch:
         heappush(self.later, (table.since(slot), slot, table.ids[slot]))
 
     def pop_arrived(self, table: SlotTable) -> Iterator[int]:
-        """Yields the slots of kept alerts whose update has arrived, and keeps them no longer."""
+        """Yields the slots of the alerts in `later` whose update has arrived. Removes these alerts from `later`."""
         order, previous = self.order, None
         while self.later and self.later[0][0] <= order:
             entry = heappop(self.later)

@@ -150,9 +150,9 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells of a line, without empty cells. Yields the words of a cell such as `AAPL MSFT` one by one.
+        """Yields the cells of a line, without empty cells.
 
-        Such a cell is no symbol, but its first word is a symbol.
+        If a cell is no symbol, but its first word is one, as in `AAPL MSFT`, its words are yielded one by one.
         """
         for cell in filter(None, cells):
             words = cell.split()

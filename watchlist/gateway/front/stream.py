@@ -37,7 +37,7 @@ class FrontStream(FrontSocket):
         self._session = open_stream(self._connections, self, admitted, query)
 
     def _limit_silence(self) -> None:
-        """Lets the kernel end the connection if the client's machine takes no byte for the time of a pong.
+        """Lets the kernel end the connection if the client's machine takes no byte for `limits.pong_wait`.
 
         A client of a stream sends nothing. So the gateway could not tell that the client's machine is gone.
         """

@@ -92,7 +92,7 @@ def find_response(send: Any) -> Any:
 
 
 def do_nothing() -> None:
-    """Replaces the callback of a transport whose connection has ended."""
+    """Does nothing. A transport whose connection has ended has this function as its callback."""
 
 
 class DaphneTransport:

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class SendTransport:
-    """Sends the frames of each `write` in one task, with one call of ASGI's `send` per frame.
+    """Starts a task for each call of `write`. The task calls ASGI's `send` once for each frame.
 
     While the task runs, `write` accepts no more frames.
     """
