@@ -39,6 +39,7 @@ async def test_after_a_stall_the_newest_prices_come_first_and_nothing_is_lost(ex
         RandomMarket(exchange).trade(400)
         newest = {symbol: exchange.trade(symbol, "105") for symbol in exchange.symbols}
         await until(lambda: len(fed.publisher._backlog) + len(fed.topic.records) == exchange.ledger.count)
+        await until(lambda: fed.publisher._stalled_since is not None)  # a call of `pump` has found the stall
         sent = len(fed.topic.records)
         fed.topic.is_stalled = False
         await fed.wait_for_ledger()
