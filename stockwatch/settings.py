@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
+from stockwatch.django_settings import *  # noqa: F403
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
 from stockwatch.logging import configure
@@ -189,46 +190,6 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": read_database_url(env.text("DATABASE_URL", "sqlite:///db.sqlite3"), BASE_DIR)}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-INSTALLED_APPS = [
-    "stockwatch",
-    "watchlist",
-    "feeds",
-    "channels",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django_htmx",
-    "import_export",
-    "servestatic.runserver_nostatic",
-    "django.contrib.staticfiles",
-    "django_prometheus",
-]
-# TrustedSchemeMiddleware removes the header from requests that no trusted proxy sent.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-MIDDLEWARE = [
-    "watchlist.middleware.TrustedSchemeMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "stockwatch.serving.static_files.StaticFilesMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "watchlist.api.middleware.ProblemMiddleware",  # outside of all middlewares that can answer with an error
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "watchlist.middleware.ProlongSessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
-    "watchlist.middleware.DatabaseOutageMiddleware",
-    "watchlist.api.middleware.TokenMiddleware",
-    "watchlist.middleware.PrivateSiteMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
-ROOT_URLCONF = "stockwatch.urls"
-ASGI_APPLICATION = "stockwatch.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -254,23 +215,6 @@ CHANNEL_LAYERS = {
     },
 }
 
-# The second backend is for web sessions that began before the first one existed.
-AUTHENTICATION_BACKENDS = [
-    "watchlist.accounts.account_backend.AccountBackend",
-    "django.contrib.auth.backends.ModelBackend",
-]
-_VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"} for name in _VALIDATORS
-]
-LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "watchlist"
-LOGOUT_REDIRECT_URL = "watchlist"
-
-LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
-USE_TZ = True
-
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -279,21 +223,6 @@ SERVESTATIC_AUTOREFRESH = not PRODUCTION  # in development, the next load shows 
 # Browsers revalidate each file (mostly 304), so that a page never mixes modules of two versions.
 SERVESTATIC_MAX_AGE = 0
 
-# The admin's list of tickers sends eleven fields for each of at most 200 rows.
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
-X_FRAME_OPTIONS = "DENY"
-SECURE_REFERRER_POLICY = "same-origin"
-SESSION_ENGINE = "watchlist.lists.web_session"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
-# The proxy terminates TLS, redirects HTTP to HTTPS, and sends HSTS. Health checks use plain HTTP.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {name: ["'self'"] for name in ("default-src", "script-src", "style-src")}
-    | {"img-src": ["'self'", "data:"]}
-    | {name: ["'self'"] for name in ("connect-src", "form-action")}
-    | {name: ["'none'"] for name in ("frame-ancestors", "base-uri", "object-src")}
-}
