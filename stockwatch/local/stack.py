@@ -58,6 +58,14 @@ SESSION_TIMEOUT = "3s"
 PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start."""
 READY_TIMEOUT_SECONDS = 30.0
+OTHER_REDIS = (
+    "REDIS_URL",
+    "REDIS_CA_FILE",
+    "REDIS_CERT_FILE",
+    "REDIS_KEY_FILE",
+    "REDIS_SENTINELS",
+)
+"""The variables that describe another Redis than the one that the stack starts. They are empty for its programs."""
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
@@ -154,6 +162,7 @@ class Stack:
             self._supervisor.watch("redis", self._redis.process, self._redis.log)
             self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
+            self.overrides |= {name: "" for name in OTHER_REDIS if self._plan.environment.get(name)}
             if is_cluster_address(self._plan.redis):
                 self.overrides["REDIS_CLUSTER"] = "false"
 
