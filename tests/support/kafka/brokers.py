@@ -14,7 +14,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
-from stockwatch.local.redis_server import free_port
+from stockwatch.local.redis_server import StartedInBlock, free_port
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
 from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
@@ -116,7 +116,7 @@ class Broker:
         self._reaper.forget(self.process.pid)
 
 
-class Brokers:
+class Brokers(StartedInBlock):
     """A cluster of three brokers.
 
     `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower.
@@ -243,10 +243,3 @@ class Brokers:
             if node.running:
                 node.kill()
         self._reaper.close()
-
-    def __enter__(self) -> "Brokers":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
