@@ -77,6 +77,25 @@ export class PriceFeed {
     this.#handlers.onChange();
   }
 
+  // Feeds no hidden page. `onShow` is called when it is shown again.
+  followBrowser(onShow) {
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return this.suspend();
+      this.resume();
+      onShow();
+    });
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) this.check();
+    });
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#status.isOffline = type === "offline";
+        this.check();
+        this.#handlers.onChange();
+      });
+    }
+  }
+
   #setService(frame) {
     this.#serviceIsKnown = true;
     this.#handlers.onService(frame);
