@@ -6,6 +6,7 @@ const MAX_DELAY_MS = 5000;
 const OPEN_TIMEOUT_MS = 10000;
 const PING_INTERVAL_MS = 15000;
 const PONG_TIMEOUT_MS = 10000;
+const FAILURES_OF_TIMEOUT = 3;
 const MAX_HERTZ = 4;
 const MIN_HERTZ = 2;
 const MAX_UPDATES_PER_SECOND = 170;
@@ -20,8 +21,8 @@ export function updateRate(symbolCount) {
 
 // Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
 // that the pages of a lost gateway do not all reconnect at once.
-export function retryDelay(attempt, random) {
-  const longest = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+export function retryDelay(attempt, random, maximum = MAX_DELAY_MS) {
+  const longest = Math.min(maximum, FIRST_DELAY_MS * 2 ** attempt);
   return longest / 2 + (random * longest) / 2;
 }
 
@@ -35,6 +36,7 @@ function isSubscription(id) {
 }
 
 export class PriceSocket {
+  maxDelay = MAX_DELAY_MS; // before an attempt
   #url;
   #handlers;
   #random;
@@ -43,7 +45,7 @@ export class PriceSocket {
   #rate = 0;
   #isSuspended = false;
   #isRefused = false;
-  #wasOpened = false;
+  #wasAnswered = false; // on this connection
   #isMoving = false; // since a close with SENT_AWAY; ends if the first attempt fails
   #socket = null;
   #requestCount = 0;
@@ -61,7 +63,7 @@ export class PriceSocket {
     this.#random = random;
   }
 
-  // Number of upgrades that failed in a row.
+  // Number of connections in a row on which the gateway answered nothing.
   get failures() {
     return this.#failures;
   }
@@ -111,8 +113,8 @@ export class PriceSocket {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     this.#subscribed.clear();
-    this.#wasOpened = false;
-    this.#openTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), OPEN_TIMEOUT_MS);
+    this.#wasAnswered = false;
+    this.#openTimer = setTimeout(() => this.#giveUp(), OPEN_TIMEOUT_MS);
     socket.onopen = () => this.#start();
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lose(event.code);
@@ -120,7 +122,6 @@ export class PriceSocket {
 
   #start() {
     clearTimeout(this.#openTimer);
-    this.#wasOpened = true;
     this.#subscribe();
     this.#ping();
     this.#pingTimer = setInterval(() => this.#ping(), PING_INTERVAL_MS);
@@ -151,7 +152,7 @@ export class PriceSocket {
     clearTimeout(this.#pongTimer);
     this.#pingedAt = performance.now();
     this.#send({ action: "ping", id: "time" });
-    this.#pongTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), PONG_TIMEOUT_MS);
+    this.#pongTimer = setTimeout(() => this.#giveUp(), PONG_TIMEOUT_MS);
   }
 
   #receive(text) {
@@ -178,11 +179,13 @@ export class PriceSocket {
   // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
+    this.#wasAnswered = true;
     this.#attempt = this.#failures = 0;
     this.#handlers.onState({ name: "live" });
   }
 
   #readTime({ timestamp }, localTime) {
+    this.#wasAnswered = true;
     clearTimeout(this.#pongTimer);
     if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, localTime);
   }
@@ -211,9 +214,15 @@ export class PriceSocket {
     clearInterval(this.#pingTimer);
   }
 
+  // Counts as several failures: a proxy that swallows a request or the frames would do so again, and waiting is long.
+  #giveUp() {
+    if (!this.#wasAnswered) this.#failures += FAILURES_OF_TIMEOUT - 1;
+    this.#lose(CLOSED_ABNORMALLY);
+  }
+
   #lose(code) {
     if (!this.#socket) return;
-    if (!this.#wasOpened) this.#failures += 1;
+    if (!this.#wasAnswered) this.#failures += 1;
     this.#drop();
     this.#isMoving = code === SENT_AWAY && this.#attempt === 0;
     if (mayReconnect(code)) this.#retryLater();
@@ -221,7 +230,7 @@ export class PriceSocket {
   }
 
   #retryLater() {
-    const delay = retryDelay(this.#attempt++, this.#random());
+    const delay = retryDelay(this.#attempt++, this.#random(), this.maxDelay);
     if (!this.#isSuspended) this.#retryTimer = setTimeout(() => this.#connect(), delay);
     this.#handlers.onState(this.#isMoving ? { name: "moving" } : { name: "waiting", until: performance.now() + delay });
   }

@@ -26,7 +26,7 @@ class StreamQuery:
 
 
 def parse_stream_query(query: bytes, max_symbols: int) -> StreamQuery:
-    """Parses `symbols=AAPL,BTC/USD&max_hz=4&heartbeat=15`. Ignores other keys. Raises BadRequest for an invalid query."""
+    """Parses a query such as `symbols=AAPL,BTC/USD&max_hz=4&heartbeat=15`. Ignores other keys. Raises BadRequest."""
     if len(query) > MAX_QUERY_BYTES:
         raise BadRequest(f"The query has more than {MAX_QUERY_BYTES} bytes")
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)

@@ -6,7 +6,13 @@ A stream is the response to `GET /stream`: server-sent events until the client o
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.events import COMMENT, make_heartbeat, make_retry
 from watchlist.gateway.fanout.outbox import Outbox, Transport
-from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, ConnectionOptions, name_list
+from watchlist.gateway.protocol import (
+    MAX_ECHO_CHARACTERS,
+    MAX_REJECTED_SYMBOLS,
+    CloseCode,
+    ConnectionOptions,
+    name_list,
+)
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.refusal import Refusal
@@ -47,7 +53,8 @@ class StreamSession(Session):
 
     def _reply(self, payload: bytes, now: float) -> None:
         """Sends a heartbeat, which is the only reply of a stream."""
-        self.outbox.reply_frame(make_heartbeat(payload))
+        if not self.outbox.reply_frame(make_heartbeat(payload)):
+            self.close(CloseCode.SLOW, now)
 
 
 def check_symbols(connections: Connections, result: Admitted | Refusal, query: StreamQuery) -> Admitted | Problem:
