@@ -4,6 +4,7 @@ import { PriceSocket } from "./socket.js";
 
 const FAILURES_BEFORE_REASON = 2;
 const FAILURES_BEFORE_FALLBACK = 3;
+const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
 const MAX_DELAY_MS = 5000; // of the socket's next attempt
 const MAX_DELAY_BESIDE_STREAM_MS = 60000;
 const REASONS = {
@@ -21,6 +22,7 @@ export class PriceFeed {
   #socket;
   #fallback; // of fallback.js
   #failedImports = 0;
+  #slowTimer = 0;
   #hadFallback = false; // before `suspend`
   #serviceIsKnown = false; // from a frame of this connection
 
@@ -60,11 +62,13 @@ export class PriceFeed {
   }
 
   #setState(state) {
+    clearTimeout(this.#slowTimer);
     if (state.name !== "moving") this.#status.setState(state); // a move takes less than a second
     if (state.name === "waiting") this.#fallBack();
     else if (state.name === "connecting" || state.name === "moving") {
       this.#serviceIsKnown = false;
       this.#startFallback();
+      this.#slowTimer = setTimeout(() => this.#noteSlowness(), SLOW_MS);
     } else {
       // Without a `service` frame, lists are available.
       if (state.name === "live" && !this.#serviceIsKnown) this.#handlers.onService({ lists: true });
@@ -88,6 +92,11 @@ export class PriceFeed {
   get #needsFallback() {
     // The page may be hidden since an attempt began.
     return this.#socket.failures >= FAILURES_BEFORE_FALLBACK && !document.hidden;
+  }
+
+  #noteSlowness() {
+    this.#socket.failures += FAILURES_BEFORE_FALLBACK;
+    this.#startFallback();
   }
 
   #fallBack() {

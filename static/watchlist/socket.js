@@ -6,7 +6,6 @@ const MAX_DELAY_MS = 5000;
 const OPEN_TIMEOUT_MS = 10000;
 const PING_INTERVAL_MS = 15000;
 const PONG_TIMEOUT_MS = 10000;
-const FAILURES_OF_TIMEOUT = 3;
 const MAX_HERTZ = 4;
 const MIN_HERTZ = 2;
 const MAX_UPDATES_PER_SECOND = 170;
@@ -37,6 +36,7 @@ function isSubscription(id) {
 
 export class PriceSocket {
   maxDelay = MAX_DELAY_MS; // before an attempt
+  failures = 0; // connections in a row on which the gateway answered nothing
   #url;
   #handlers;
   #random;
@@ -50,7 +50,6 @@ export class PriceSocket {
   #socket = null;
   #requestCount = 0;
   #attempt = 0;
-  #failures = 0;
   #retryTimer = 0;
   #openTimer = 0;
   #pingTimer = 0;
@@ -61,11 +60,6 @@ export class PriceSocket {
     this.#url = url;
     this.#handlers = handlers;
     this.#random = random;
-  }
-
-  // Number of connections in a row on which the gateway answered nothing.
-  get failures() {
-    return this.#failures;
   }
 
   // Without symbols there is no connection.
@@ -114,7 +108,7 @@ export class PriceSocket {
     this.#socket = socket;
     this.#subscribed.clear();
     this.#wasAnswered = false;
-    this.#openTimer = setTimeout(() => this.#giveUp(), OPEN_TIMEOUT_MS);
+    this.#openTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), OPEN_TIMEOUT_MS);
     socket.onopen = () => this.#start();
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lose(event.code);
@@ -152,7 +146,7 @@ export class PriceSocket {
     clearTimeout(this.#pongTimer);
     this.#pingedAt = performance.now();
     this.#send({ action: "ping", id: "time" });
-    this.#pongTimer = setTimeout(() => this.#giveUp(), PONG_TIMEOUT_MS);
+    this.#pongTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), PONG_TIMEOUT_MS);
   }
 
   #receive(text) {
@@ -180,7 +174,7 @@ export class PriceSocket {
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
     this.#wasAnswered = true;
-    this.#attempt = this.#failures = 0;
+    this.#attempt = this.failures = 0;
     this.#handlers.onState({ name: "live" });
   }
 
@@ -214,15 +208,9 @@ export class PriceSocket {
     clearInterval(this.#pingTimer);
   }
 
-  // Counts as several failures: a proxy that swallows a request or the frames would do so again, and waiting is long.
-  #giveUp() {
-    if (!this.#wasAnswered) this.#failures += FAILURES_OF_TIMEOUT - 1;
-    this.#lose(CLOSED_ABNORMALLY);
-  }
-
   #lose(code) {
     if (!this.#socket) return;
-    if (!this.#wasAnswered) this.#failures += 1;
+    if (!this.#wasAnswered) this.failures += 1;
     this.#drop();
     this.#isMoving = code === SENT_AWAY && this.#attempt === 0;
     if (mayReconnect(code)) this.#retryLater();

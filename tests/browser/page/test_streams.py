@@ -23,6 +23,16 @@ pytestmark = pytest.mark.browser
 
 CUT = "Failed to load resource: net::ERR_"
 BLOCKED = (*CONNECTION_ERRORS, "Failed to load resource: the server responded with a status of 403", CUT)
+SILENT_SOCKETS = """
+WebSocket = class {
+  static OPEN = 1;
+  readyState = 1;
+  constructor() { setTimeout(() => this.onopen?.()); }
+  send() {}
+  close() {}
+};
+"""
+"""A script after which sockets open, but bring nothing."""
 ONLINE = "dispatchEvent(new Event('online'))"
 
 
@@ -102,7 +112,20 @@ def test_a_page_whose_sockets_are_never_answered_is_live_by_a_stream(
     page.clock.install()
     page.goto("/")
     expect_status(page, "waiting", "Connecting")
-    page.clock.run_for(10_000)
+    page.clock.run_for(4_000)
+    expect_status(page, "live", "Live by stream")
+    expect_price(site, 210.0, page)
+
+
+def test_a_page_whose_frames_are_swallowed_is_live_by_a_stream(
+    site: Site, proxy: FilteringProxy, open_blank: Callable[..., Page]
+):
+    page = open_blank()
+    page.clock.install()
+    page.add_init_script(SILENT_SOCKETS)
+    page.goto("/")
+    expect_status(page, "waiting", "Connecting")
+    page.clock.run_for(4_000)
     expect_status(page, "live", "Live by stream")
     expect_price(site, 210.0, page)
 
