@@ -113,5 +113,5 @@ addEventListener("resize", loadColumns);
 setInterval(paint, STATUS_INTERVAL_MS);
 // Without a socket, nothing tells that the list changed.
 setInterval(() => {
-  if (status.isPolling && !document.hidden) refresh();
+  if (status.fallback && !document.hidden) refresh();
 }, REFRESH_INTERVAL_MS);

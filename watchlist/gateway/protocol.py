@@ -5,7 +5,7 @@ change, because the programs of other people rely on them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -122,12 +122,20 @@ def parse_query(query: bytes) -> ConnectionOptions:
     [shared, *_] = values.get("shared", [""])
     if "shared" in values and not TOKEN_HASH.fullmatch(shared):
         raise BadRequest("shared must be 64 hexadecimal digits")
-    if "heartbeat" not in values:
-        return ConnectionOptions(shared=shared, **flags)
-    seconds = values["heartbeat"][0]
+    return ConnectionOptions(heartbeat=parse_heartbeat(values.get("heartbeat", [])), shared=shared, **flags)
+
+
+def parse_heartbeat(values: Sequence[str]) -> int:
+    """Returns the interval of heartbeats in seconds, from the values of `heartbeat` in a query. No value means 0.
+
+    Raises BadRequest.
+    """
+    if not values:
+        return 0
+    seconds = values[0]
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    return ConnectionOptions(heartbeat=int(seconds), shared=shared, **flags)
+    return int(seconds)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})

@@ -142,7 +142,7 @@ def test_a_poller_that_was_restarted_ignores_the_answer_to_its_first_request(pag
     for (let turn = 0; turn < 20; turn++) await null;
     return [answers.length, timers.length];
     """
-    assert run_module(page, "feed", body) == [2, 1]
+    assert run_module(page, "poller", body) == [2, 1]
 
 
 def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
