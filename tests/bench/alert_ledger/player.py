@@ -1,0 +1,68 @@
+"""Plays the walk: writes its records to Kafka and its quotes to Redis, at the times of the walk."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import redis
+from confluent_kafka import KafkaError, Message, Producer
+
+from feeds.wire import Update, encode, stock_key
+from tests.bench.alert_ledger.walk import Arrival
+
+BATCH_SECONDS = 0.02
+
+
+class Player:
+    """Writes records to the topic. `see` is called with the symbol and the price of each newest update.
+
+    `delay` is the longest time by which a record was written too late, in seconds of the real clock.
+    """
+
+    def __init__(self, brokers: str, quotes: redis.Redis, see: Callable[[str, float], None]) -> None:
+        self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 2})
+        self._quotes, self._see = quotes, see
+        self._newest: dict[str, Update] = {}
+        self._refused = 0
+        self.delay = 0.0
+
+    def play(self, walk: Sequence[Arrival], begin: float, started: float, speed: float) -> None:
+        """Writes all records. Raises RuntimeError if Kafka has not acknowledged one."""
+
+        def batch(record: Arrival) -> int:
+            return int((record.at / 1e6 - begin) / speed / BATCH_SECONDS)
+
+        for number, records in groupby(walk, batch):
+            wait = started + number * BATCH_SECONDS - time.clock_gettime(time.CLOCK_REALTIME)
+            time.sleep(max(wait, 0))
+            self.delay = max(self.delay, -wait)
+            self._send(list(records))
+        if self._producer.flush(60) or self._refused:
+            raise RuntimeError("Kafka did not acknowledge all records of the walk")
+
+    def _send(self, records: list[Arrival]) -> None:
+        pipe = self._quotes.pipeline(transaction=False)
+        for record in records:
+            update = Update(record.symbol, record.price, record.timestamp, record.seq_id)
+            value = encode(update)
+            self._producer.produce(
+                "market_ticks",
+                value,
+                record.symbol.encode(),
+                timestamp=record.at // 1000,
+                headers={"source": record.source},
+                on_delivery=self._on_delivery,
+            )
+            newest = self._newest.get(record.symbol)
+            if newest is None or update.order > newest.order:
+                self._newest[record.symbol] = update
+                pipe.set(stock_key(record.symbol), value)
+                self._see(record.symbol, record.price)
+        self._producer.poll(0)
+        pipe.execute()
+
+    def _on_delivery(self, error: KafkaError | None, _record: Message) -> None:
+        self._refused += error is not None
+
+    def close(self) -> None:
+        self._producer.close()
