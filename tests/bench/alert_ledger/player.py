@@ -11,6 +11,8 @@ from feeds.wire import Update, encode, stock_key
 from tests.bench.alert_ledger.walk import Arrival
 
 BATCH_SECONDS = 0.02
+IN_ORDER = {"max.in.flight.requests.per.connection": 1}
+"""Without this option, a repeated request can change the order of the records."""
 
 
 class Player:
@@ -20,7 +22,8 @@ class Player:
     """
 
     def __init__(self, brokers: str, quotes: redis.Redis, see: Callable[[str, float], None]) -> None:
-        self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 2})
+        options = {"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 2}
+        self._producer = Producer(options | IN_ORDER)
         self._quotes, self._see = quotes, see
         self._newest: dict[str, Update] = {}
         self._refused = 0
