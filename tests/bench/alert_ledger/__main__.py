@@ -36,7 +36,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--changes", type=float, default=10.0, help="changes by people per second of the real clock")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="keeps the files of the run there")
+    parser.add_argument("--folder", type=Path, help="an empty folder that keeps the files of the run")
     return parser.parse_args()
 
 
@@ -81,13 +81,14 @@ def report(figures: dict[str, Any]) -> None:
 
 def main() -> int:
     options = read_options()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
-        folder.mkdir(exist_ok=True)
-        figures = run(options, folder)
+        figures = run(options, options.folder or Path(temporary))
     report(figures)
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "bench-alert-ledger.json").write_text(json.dumps(figures, indent=1))
+    results = options.folder or BUILD
+    results.mkdir(exist_ok=True)
+    (results / "bench-alert-ledger.json").write_text(json.dumps(figures, indent=1))
     return int(any(figures[name] for name in FAULTS))
 
 

@@ -8,7 +8,8 @@ FOLDER holds:
 - `walk.csv`: the records of the topic in their order: at, symbol, price, timestamp, seq_id, source;
 - `alerts.jsonl`: an alert per line, with its lives. A life begins when a person creates or resumes the alert, and ends
   when a person pauses or deletes it. `begin` and `end` are the row in the database at that moment;
-- `market.json`: when the market days of each source begin, and the reference price of each symbol's first day.
+- `market.json`: when the market days of each source begin, and the bars of the days before the walk: date, high, low,
+  close.
 
 Writes `expected.jsonl`: a firing per line.
 """
@@ -23,6 +24,10 @@ from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
+YEAR_DAYS = 52 * 7
+"""How many days before the running day count for 52-week highs and lows."""
+
+EXTREMES = ("day_high", "day_low", "year_high", "year_low")
 EXPIRY_SLACK = 5 * SECOND
 """An expired alert stays for some seconds, so that a delayed update can still fire it. Whether such an update fires the
 alert is not defined."""
@@ -44,12 +49,46 @@ class Seen:
 
     `late` says that a newer update came before. `newest` is the order of the newest update so far. `day_begins`,
     `day_ends` and `reference` belong to the market day of the newest update. `turns` says that the update begins a
-    market day; the first update of a symbol begins none.
+    market day; the first update of a symbol begins none. `beats` holds the kinds whose extreme the update exceeds, each
+    with the extreme before.
     """
 
     def __init__(self, row):
         self.at, self.price, self.order = int(row[0]), float(row[2]), (int(row[3]), int(row[4]))
         self.timestamp = self.order[0]
+
+
+class Day:
+    """The market day of the newest update of a symbol: its reference price, and the extremes before each update.
+
+    `bars` are the bars of earlier days.
+    """
+
+    def __init__(self, bars, date, reference):
+        self.date, self.reference, self._bars = date, reference, bars
+        self._high = self._low = None
+        oldest = (date - timedelta(days=YEAR_DAYS)).isoformat()
+        past = [bar for bar in bars if oldest <= bar[0] < date.isoformat()]
+        self._past_high, self._past_low = max(bar[1] for bar in past), min(bar[2] for bar in past)
+
+    def next(self, date, close):
+        """Returns the day after this one. Each day of a walk has prices, so the previous close is the newest price."""
+        return Day([*self._bars, (self.date.isoformat(), self._high, self._low, close)], date, close)
+
+    def find_beaten(self, price):
+        """Adds a price. Returns a dict from kind to the extreme that the price exceeds."""
+        high, low, beats = self._high, self._low, {}
+        if high is None:
+            self._high = self._low = price
+            year_high, year_low = self._past_high, self._past_low
+        else:
+            self._high, self._low = max(high, price), min(low, price)
+            year_high, year_low = max(high, self._past_high), min(low, self._past_low)
+            beats |= {"day_high": high} if price > high else {}
+            beats |= {"day_low": low} if price < low else {}
+        beats |= {"year_high": year_high} if price > year_high else {}
+        beats |= {"year_low": year_low} if price < year_low else {}
+        return beats
 
 
 def read_symbols(folder, market):
@@ -61,21 +100,24 @@ def read_symbols(folder, market):
             start, zone = market["calendars"][source]
             calendar = ZoneInfo(zone), time.fromisoformat(start)
             before = newest.get(symbol)
-            seen.late = before is not None and seen.order <= before.order
+            if before is not None and seen.order == before.order:
+                continue  # a repeated record
+            seen.late = before is not None and seen.order < before.order
             seen.turns = False
             if not seen.late:
-                day = day_of(seen.timestamp, *calendar)
+                date = day_of(seen.timestamp, *calendar)
                 if before is None:
-                    days[symbol] = (day, market["references"][symbol])
-                elif day != days[symbol][0]:
-                    # Each day of a walk has prices, so the previous close is the newest price.
-                    days[symbol] = (day, before.price)
+                    bars = market["bars"][symbol]
+                    days[symbol] = Day(bars, date, bars[-1][3])
+                elif date != days[symbol].date:
+                    days[symbol] = days[symbol].next(date, before.price)
                     seen.turns = True
                 newest[symbol] = seen
-            seen.newest = newest[symbol].order
-            day, seen.reference = days[symbol]
-            seen.day_begins = day_begin(day, *calendar)
-            seen.day_ends = day_begin(day + timedelta(days=1), *calendar)
+            day = days[symbol]
+            seen.newest, seen.reference = newest[symbol].order, day.reference
+            seen.day_begins = day_begin(day.date, *calendar)
+            seen.day_ends = day_begin(day.date + timedelta(days=1), *calendar)
+            seen.beats = day.find_beaten(seen.price) if seen.timestamp >= seen.day_begins else {}
             symbols.setdefault(symbol, []).append(seen)
     return symbols
 
@@ -96,6 +138,8 @@ def may_fall(alert):
 
 def armed_side(alert, level, price):
     """Returns on which side of its level an alert is armed: -1 below, 1 above, 0 not armed."""
+    if alert["kind"] in EXTREMES:
+        return -1 if alert["kind"].endswith("high") else 1
     if price < level and may_rise(alert):
         return -1
     return 1 if price > level and may_fall(alert) else 0
@@ -156,6 +200,27 @@ def fire_level(alert, begin, updates):  # noqa: C901 - one loop shows the whole 
                 arming, since = arming + 1, seen.order
 
 
+def fire_extreme(alert, begin, updates):
+    """Yields the firings of one life of an alert on new highs or lows, which is always armed.
+
+    An update is a new high of the day if it is above all prices of its market day that came before, and of 52 weeks if
+    it is also above all prices of the 364 days before. The first price of a day is no new high of the day.
+    """
+    arming, since, silent_until = begin["arming"], tuple(begin["since"]), begin["silent_until"]
+    for seen in updates:
+        if alert["kind"] not in seen.beats or seen.order <= since:
+            continue
+        if alert["expires"] and seen.timestamp >= alert["expires"]:
+            return
+        if seen.timestamp < silent_until:
+            continue
+        optional = bool(alert["expires"]) and seen.at >= alert["expires"] + EXPIRY_SLACK
+        yield make_firing(alert, arming, begin["side"], seen.beats[alert["kind"]], seen, optional)
+        if alert["repeat"] == "once":
+            return
+        arming, since, silent_until = arming + 1, seen.newest, next_allowed(alert, seen)
+
+
 def make_firing(alert, arming, side, level, seen, optional):
     return {
         "alert": alert["id"],
@@ -173,21 +238,32 @@ def make_firing(alert, arming, side, level, seen, optional):
 
 
 def was_written(fired, end):
-    """Returns whether a firing was in the database when a person ended the life of the alert.
+    """Returns whether the row says that the alert had fired when a person ended its life."""
+    return fired["arming"] < end["arming"] or (fired["arming"] == end["arming"] and end["side"] == 0)
 
-    What the engine had not written at that moment does not count: the person has changed the alert first.
+
+def may_be_unwritten(fired, end):
+    """Returns whether the engine may not have evaluated an update yet when a person ended the life of the alert.
+
+    Such a firing is not written any more: the person has changed the alert first.
     """
-    return end is None or fired["arming"] < end["arming"] or (fired["arming"] == end["arming"] and end["side"] == 0)
+    return fired["late"] or [fired["timestamp"], fired["seq_id"]] > end["evaluated"]
 
 
 def fire(alert, updates):
-    """Yields the firings of all lives of an alert. A firing that came too late for its life is marked `unseen`."""
+    """Yields the firings of all lives of an alert.
+
+    A firing that was not written before the end of its life is marked `unseen`, if this is allowed.
+    """
+    compute_firings = fire_extreme if alert["kind"] in EXTREMES else fire_level
     for life in alert["lives"]:
-        for fired in fire_level(alert, life["begin"], updates):
-            unseen = not was_written(fired, life["end"])
-            late_by = fired["at"] - life["end"]["at"] if unseen else 0
-            if late_by <= 0 or not unseen:
-                yield fired | {"unseen": unseen, "waited": -late_by}
+        end = life["end"]
+        for fired in compute_firings(alert, life["begin"], updates):
+            if end is None or was_written(fired, end):
+                yield fired | {"unseen": False}
+            elif fired["at"] < end["at"]:
+                unseen = may_be_unwritten(fired, end)
+                yield fired | {"unseen": unseen, "waited": end["at"] - fired["at"]}
 
 
 def is_armed_wrongly(alert, begin, updates):

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from feeds.models import Ticker
 from tests.bench.alert_ledger.population import EPOCH, make_options, time_at
-from watchlist.alert_models import Alert
+from watchlist.alert_models import Alert, AlertProgress
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 
@@ -48,10 +48,15 @@ class Book:
     def begin_life(self, alert: Alert, at: int) -> None:
         self._alerts[alert.pk]["lives"].append({"begin": _describe(alert, at), "end": None})
 
-    def end_life(self, alert: Alert, at: int) -> None:
-        """Writes down the row at the end of a life, if the alert has one that did not end yet."""
+    def end_life(self, alert: Alert, at: int, evaluated: AlertProgress | None) -> None:
+        """Writes down the row at the end of a life, if the last life of the alert did not end yet.
+
+        `evaluated` says up to which update the engine had evaluated the symbol.
+        """
         life = self._alerts[alert.pk]["lives"][-1]
-        life["end"] = life["end"] or _describe(alert, at)
+        if life["end"] is None:
+            order = (evaluated.timestamp, evaluated.seq_id) if evaluated else (0, 0)
+            life["end"] = _describe(alert, at) | {"evaluated": order}
 
     def kind(self, alert_id: int) -> str:
         return self._alerts[alert_id]["kind"]
@@ -135,16 +140,18 @@ class People(threading.Thread):
         """Returns a random alert, often one that was changed before, such as a paused one."""
         if not self._changed or self._rng.random() < 0.3:
             self._changed.append(self._rng.choice(self._book.ids))
-        return Alert.objects.select_related("owner").get(pk=self._rng.choice(self._changed))
+        return Alert.objects.select_related("owner", "ticker").get(pk=self._rng.choice(self._changed))
 
     def _change(self, change: Callable[[AccountAlerts, int, datetime], object], *, begins: bool = False) -> None:
         alert, now = self._pick(), int(time.time() * 1e6)
         # The row is read in the transaction of the change, so the engine cannot write in between.
         with transaction.atomic():
+            # The engine writes the firings of an update before it says that it has evaluated the update.
+            evaluated = AlertProgress.objects.filter(symbol=alert.ticker.symbol).first()
             before = Alert.objects.select_for_update().get(pk=alert.pk)
             change(AccountAlerts(alert.owner), alert.pk, time_at(now))
             after = Alert.objects.get(pk=alert.pk)
-        self._book.end_life(before, now)
+        self._book.end_life(before, now, evaluated)
         if begins:
             self._book.begin_life(after, now)
 

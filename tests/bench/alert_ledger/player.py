@@ -1,8 +1,10 @@
 """Plays the walk: writes its records to Kafka and its quotes to Redis, at the times of the walk."""
 
+import csv
 import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import redis
 from confluent_kafka import KafkaError, Message, Producer
@@ -18,13 +20,16 @@ IN_ORDER = {"max.in.flight.requests.per.connection": 1}
 class Player:
     """Writes records to the topic. `see` is called with the symbol and the price of each newest update.
 
+    Writes down in `file` which records were written, and when.
+
     `delay` is the longest time by which a record was written too late, in seconds of the real clock.
     """
 
-    def __init__(self, brokers: str, quotes: redis.Redis, see: Callable[[str, float], None]) -> None:
+    def __init__(self, brokers: str, quotes: redis.Redis, file: Path, see: Callable[[str, float], None]) -> None:
         options = {"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 2}
         self._producer = Producer(options | IN_ORDER)
         self._quotes, self._see = quotes, see
+        self._file = file.open("w", newline="")
         self._newest: dict[str, Update] = {}
         self._refused = 0
         self.delay = 0.0
@@ -44,6 +49,8 @@ class Player:
             raise RuntimeError("Kafka did not acknowledge all records of the walk")
 
     def _send(self, records: list[Arrival]) -> None:
+        now = int(time.time() * 1e6)
+        csv.writer(self._file).writerows(record._replace(at=now) for record in records)
         pipe = self._quotes.pipeline(transaction=False)
         for record in records:
             update = Update(record.symbol, record.price, record.timestamp, record.seq_id)
@@ -52,7 +59,7 @@ class Player:
                 "market_ticks",
                 value,
                 record.symbol.encode(),
-                timestamp=record.at // 1000,
+                timestamp=now // 1000,
                 headers={"source": record.source},
                 on_delivery=self._on_delivery,
             )
@@ -69,3 +76,4 @@ class Player:
 
     def close(self) -> None:
         self._producer.close()
+        self._file.close()

@@ -7,12 +7,15 @@ from random import Random
 from django.contrib.auth.models import User
 
 from feeds.models import DayBar, Tape, Ticker
+from feeds.wire import Update
 from tests.bench.alert_ledger.walk import MIDNIGHT_US, Arrival, begin_us
 from watchlist.alert_kinds import Kind, Repeat
 from watchlist.alert_models import Alert
-from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, starting_side
+from watchlist.alerts.arming import Condition, Market, find_side
+from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, MAX_ALERTS, PERCENT_KINDS, AlertOptions
 
-KINDS = {Kind.UP: 3, Kind.DOWN: 3, Kind.EITHER: 2, Kind.DAY_PERCENT: 2}
+EXTREMES = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
+KINDS = {Kind.UP: 3, Kind.DOWN: 3, Kind.EITHER: 2, Kind.DAY_PERCENT: 2} | dict.fromkeys(EXTREMES, 1)
 REPEATS = {Repeat.ONCE: 5, Repeat.DAILY: 2, Repeat.EACH: 3}
 ROOM = 20
 """How many alerts each account has left for the walk."""
@@ -33,15 +36,21 @@ def choose(weights: Mapping, rng: Random) -> object:
 
 def make_options(rng: Random, price: float, now_us: int, seconds: float) -> AlertOptions:
     """Returns random options of an alert. Most levels are near the price. One alert in five expires during the walk."""
-    kind, spread = choose(KINDS, rng), rng.choice([0.003, 0.01, 0.03])
-    value = round(rng.gauss(0, 100 * spread), 2) or 0.5 if kind is Kind.DAY_PERCENT else None
+    kind = choose({kind: weight for kind, weight in KINDS.items() if kind in CREATABLE}, rng)
     return AlertOptions(
         kind=kind,
-        value=value or max(round(price * (1 + rng.gauss(0, spread)), 2), 0.01),
+        value=_make_value(kind, price, rng),
         repeat=choose(REPEATS, rng),
         cooldown_seconds=rng.choice([60, 61, 90, 300, 1800]),
         expires_at=time_at(now_us + int(rng.uniform(1, seconds) * 1e6)) if rng.random() < 0.2 else None,
     )
+
+
+def _make_value(kind: Kind, price: float, rng: Random) -> float | None:
+    spread = rng.choice([0.003, 0.01, 0.03])
+    if kind in LEVEL_KINDS:
+        return max(round(price * (1 + rng.gauss(0, spread)), 2), 0.01)
+    return round(rng.gauss(0, 100 * spread), 2) or 0.5 if kind in PERCENT_KINDS else None
 
 
 def create_tickers(first: Mapping[str, Arrival]) -> list[Ticker]:
@@ -51,22 +60,26 @@ def create_tickers(first: Mapping[str, Arrival]) -> list[Ticker]:
     )
 
 
-def create_days(first: Mapping[str, Arrival], rng: Random) -> dict[str, float]:
-    """Writes a bar for each of the last DAYS days of each symbol. Returns a dict from symbol to its last close."""
-    closes = {}
+def create_days(first: Mapping[str, Arrival], rng: Random) -> dict[str, list[tuple[str, float, float, float]]]:
+    """Writes a bar for each of the last DAYS days of each symbol.
+
+    Returns a dict from symbol to its bars: date, high, low, close. The walk leaves some of their ranges.
+    """
+    bars = {}
     for symbol, record in first.items():
         tape = Tape.objects.create(symbol=symbol, source=record.source, has_past=True)
-        bars = [_make_day(tape, day, record.price * rng.uniform(0.9, 1.1), rng) for day in range(DAYS, 0, -1)]
-        DayBar.objects.bulk_create(bars)
-        closes[symbol] = tape.previous_close = bars[-1].close
+        days = [_make_day(tape, day, record.price * rng.uniform(0.993, 1.007), rng) for day in range(DAYS, 0, -1)]
+        DayBar.objects.bulk_create(days)
+        bars[symbol] = [(day.day.isoformat(), day.high, day.low, day.close) for day in days]
+        tape.previous_close = days[-1].close
         tape.save()
-    return closes
+    return bars
 
 
 def _make_day(tape: Tape, days_ago: int, price: float, rng: Random) -> DayBar:
     """Returns the bar of a day before the market day in which the walk begins."""
     day = (time_at(MIDNIGHT_US) - timedelta(days=days_ago + 2)).date()
-    opened, close = round(price, 2), round(price * rng.uniform(0.99, 1.01), 2)
+    opened, close = round(price, 2), round(price * rng.uniform(0.998, 1.002), 2)
     at = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1_000_000
     prices = {"open": opened, "close": close, "high": max(opened, close), "low": min(opened, close)}
     return DayBar(tape=tape, day=day, count=1, first_seq=0, last_seq=0, first_at=at, last_at=at, **prices)
@@ -102,25 +115,28 @@ class AlertMaker:
     def _make(self, number: int, rng: Random) -> Alert:
         ticker = rng.choice(self._tickers)
         options = make_options(rng, self._first[ticker.symbol].price, self._begin, self._seconds)
-        is_percent = options.kind is Kind.DAY_PERCENT
+        condition = Condition(options.kind, options.value, options.window_seconds)
         return Alert(
             owner=self._accounts[number % len(self._accounts)],
             ticker=ticker,
-            kind=options.kind.value,
-            level=None if is_percent else options.value,
-            percent=options.value if is_percent else None,
+            **condition.columns,
             repeat=options.repeat.value,
             cooldown_seconds=options.cooldown_seconds if options.repeat is Repeat.EACH else 0,
             expires_at=options.expires_at,
             created_at=time_at(self._begin),
             changed_at=time_at(self._begin),
-            **self._arm(ticker.symbol, options, rng),
+            **self._arm(ticker.symbol, condition, rng),
         )
 
-    def _arm(self, symbol: str, options: AlertOptions, rng: Random) -> dict[str, int]:
-        if rng.random() < 0.05:
-            return {"since_timestamp": self._begin - 1_000_000}
-        begin = self._first[symbol]
-        side = starting_side(options.kind, options.value, begin.price, self._references[symbol])
-        since = {"since_timestamp": begin.timestamp, "since_seq_id": begin.seq_id}
-        return {"side": side.value, "arming": int(bool(side)), **since}
+    def _arm(self, symbol: str, condition: Condition, rng: Random) -> dict[str, int]:
+        begin, quote = self._first[symbol], None
+        if rng.random() > 0.05:
+            quote = Update(symbol, begin.price, begin.timestamp, begin.seq_id)
+        side = find_side(condition, Market(quote, self._references[symbol], self._begin))
+        since = (self._begin - 1_000_000, 0) if quote is None else quote.order
+        return {
+            "side": side.value,
+            "arming": int(bool(side)),
+            "since_timestamp": since[0],
+            "since_seq_id": since[1],
+        }

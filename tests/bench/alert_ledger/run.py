@@ -1,7 +1,6 @@
 """Plays a walk for real alert engines, and writes what `brute_force` needs. Needs a configured Django."""
 
 import argparse
-import csv
 import json
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from tests.bench.alert_ledger import fast_clock, population
 from tests.bench.alert_ledger.engines import Engines, FastCommand
 from tests.bench.alert_ledger.people import Book, People
 from tests.bench.alert_ledger.player import Player
-from tests.bench.alert_ledger.walk import CALENDARS, Arrival, begin_us, make_walk
+from tests.bench.alert_ledger.walk import CALENDARS, begin_us, make_walk
 from tests.support.waiting import wait_until
 from watchlist.alert_models import AlertProgress, Firing
 
@@ -37,15 +36,15 @@ class LedgerRun:
         self.book = Book()
 
     def prepare(self) -> None:
-        """Writes tickers, closes, accounts and alerts to the database, and the walk to a file."""
+        """Writes tickers, closes, accounts and alerts to the database."""
         options = self._options
         call_command("migrate", verbosity=0)
-        write_walk(self._folder / "walk.csv", self._walk)
         self._tickers = population.create_tickers(self._first)
-        references = population.create_days(self._first, Random(options.seed))
+        bars = population.create_days(self._first, Random(options.seed))
         self._accounts = population.create_accounts(options.alerts)
-        market = {"calendars": CALENDARS, "references": references}
+        market = {"calendars": CALENDARS, "bars": bars}
         (self._folder / "market.json").write_text(json.dumps(market))
+        references = {symbol: days[-1][-1] for symbol, days in bars.items()}
         maker = population.AlertMaker(self._accounts, self._tickers, self._first, references, options.seconds)
         for alert in maker.create(options.alerts, Random(options.seed)):
             self.book.add(alert, alert.ticker.symbol)
@@ -60,7 +59,7 @@ class LedgerRun:
         recorder = FastCommand("runrecorder", clock, self._folder / "recorder.log")
         engines = Engines(clock, self._folder, options.kills, real_seconds, Random(options.seed + 1))
         people = People(self.book, self._accounts, self._tickers, options, Random(options.seed + 2))
-        player = Player(settings.KAFKA_BROKERS, connect(settings.REDIS), people.see)
+        player = Player(settings.KAFKA_BROKERS, connect(settings.REDIS), self._folder / "walk.csv", people.see)
         try:
             engines.start()
             people.start()
@@ -86,11 +85,6 @@ class LedgerRun:
         last = {record.symbol: (record.timestamp, record.seq_id) for record in self._walk}
         rows = AlertProgress.objects.values_list("symbol", "timestamp", "seq_id")
         return {symbol: (timestamp, seq_id) for symbol, timestamp, seq_id in rows} == last
-
-
-def write_walk(file: Path, walk: list[Arrival]) -> None:
-    with file.open("w", newline="") as output:
-        csv.writer(output).writerows(walk)
 
 
 def read_firings() -> list[dict[str, Any]]:
