@@ -174,7 +174,9 @@ class AlertEngine:
         self._store_offsets()
         self._sync.follow()
         if self._lag < BEHIND_SECONDS and not self._source.outage.ongoing:
-            self._evaluator.expire(int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US))
+            # An update that was not read yet can still fire an alert, if it is older than the expiry.
+            expired = int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US)
+            self._evaluator.expire(expired, everywhere=self._source.has_read_all())
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.
