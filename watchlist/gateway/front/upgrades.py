@@ -37,7 +37,7 @@ class Upgrades:
         except OSError:  # the client has left
             close_socket(sock)
             return
-        request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
+        request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
         self._connections.add_pending()
         self._admission.begin(request, partial(self._answer, sock, upgrade))
 
