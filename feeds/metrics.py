@@ -1,9 +1,9 @@
-"""Defines and serves the Prometheus metrics of generator, feeder, processor, recorder and alert engine.
+"""Defines the Prometheus metrics of generator, feeder, processor, recorder and alert engine.
 
 Code changes a metric once per batch of updates, never once per update.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 PRODUCED = Counter("stockwatch_generator_produced", "Updates added to the producer's queue.")
 DELIVERED = Counter("stockwatch_generator_delivered", "Updates that the brokers acknowledged.")
@@ -109,18 +109,3 @@ ALERTS_DELAY = Histogram(
     "From the producer's timestamp of the record until its firing is in the database.",
     buckets=LATENCY_BUCKETS,
 )
-
-
-def serve_metrics(port: int, variable: str) -> None:
-    """Serves `/metrics` on a port. Port 0 means that nothing is served.
-
-    `variable` names the setting that contains the port. Raises SystemExit if the port cannot be used.
-    """
-    if port == 0:
-        return
-    try:
-        start_http_server(port)
-    except OSError as error:
-        raise SystemExit(
-            f"stockwatch: {variable}={port} cannot be used: {error.strerror}; set another port or 0"
-        ) from error

@@ -19,6 +19,7 @@ from feeds.generator.claimed_tickers import MAX_RETRY_SECONDS, ClaimedTickers
 from feeds.generator.claims import Claims
 from feeds.generator.steady_clock import SteadyClock
 from feeds.kafka.producer import UpdateProducer
+from feeds.program_health import heartbeat
 from feeds.retry import Backoff, Outage
 from feeds.sources.simulated import Instrument, PriceSimulator
 from feeds.store.ownership import Ownership
@@ -168,6 +169,7 @@ class GeneratorLoop:
         # The monotonic clock measures the intervals, so that a change of the system clock affects only the timestamps.
         due = reported = self._alive_at = self._clock()
         while not stop.is_set():
+            heartbeat.beat()
             now = self._now() // 1000
             self._renew_after_stall()  # just before the updates, so that a stall is hardly ever missed
             self._tickers.apply()

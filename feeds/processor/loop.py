@@ -22,6 +22,7 @@ from feeds.processor.offset_ledger import OffsetLedger, ReadSpan
 from feeds.processor.partitions import split_records
 from feeds.processor.worker import WriteTask
 from feeds.processor.worker_pool import POLL_SECONDS, WorkerPool
+from feeds.program_health import heartbeat
 from feeds.records import Record
 from feeds.retry import Backoff
 from feeds.store.quote_writer import QuoteWriter
@@ -131,6 +132,7 @@ class Processor:
         return False
 
     def _turn(self) -> None:
+        heartbeat.beat()
         records = self._consumer.read()
         if records:
             self._dispatch(records)

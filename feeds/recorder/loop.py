@@ -17,6 +17,7 @@ from feeds.bar_layout import SECONDS
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.history.market_days import SourceDays
 from feeds.kafka.consumer import UpdateConsumer
+from feeds.program_health import heartbeat
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bar_stores import BarStores
 from feeds.recorder.open_bars import OpenBars
@@ -109,6 +110,7 @@ class Recorder:
 
         Then writes, saves, restores and purges bars if necessary.
         """
+        heartbeat.beat()
         self._read()
         self._add_pending()
         self._write_and_save()

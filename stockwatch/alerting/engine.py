@@ -17,6 +17,7 @@ import structlog
 from feeds import metrics
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.consumer import MAX_RECORDS, UpdateConsumer
+from feeds.program_health import heartbeat
 from feeds.records import read_source, read_update
 from feeds.retry import Backoff, CircuitBreaker, Outage
 from feeds.source_names import SIMULATED
@@ -120,6 +121,7 @@ class AlertEngine:
 
     def run_once(self) -> None:
         """Reads and evaluates a batch of updates. Writes and reads changes of alerts if it is time."""
+        heartbeat.beat()
         records = self._source.read()  # a rebalance in this call may replace `_records`
         self._records += records
         if self._records and self._paused:

@@ -191,15 +191,12 @@ class ClusterChannelLayer:
 
         Opens a subscriber for each new node, and closes the subscribers of nodes without channels.
         """
-        by_node: dict[Node, set[bytes]] = {}
-        for channel, slot in self._wanted.items():
-            if (node := self._slots.owner(slot)) is not None:
-                by_node.setdefault(node, set()).add(channel)
-        for node in self._subscribers.keys() - by_node.keys():
+        for node in self._subscribers.keys() - self._channels_by_node().keys():
             subscriber = self._subscribers.pop(node)
             self._note_moved(subscriber, set())
             await subscriber.close()
-        for node, channels in by_node.items():
+        # Nothing below waits, so that no group is joined or left meanwhile.
+        for node, channels in self._channels_by_node().items():
             if node not in self._subscribers:
                 address = {"host": node.host, "port": node.port, "password": self._address["password"]}
                 self._subscribers[node] = NodeSubscriber(node, connect_async(address, SUBSCRIBER), self, self._pass_on)
@@ -207,6 +204,16 @@ class ClusterChannelLayer:
             if channels != subscriber.channels or channels != subscriber.confirmed:
                 self._note_moved(subscriber, channels)
                 subscriber.set_channels(frozenset(channels))
+            # The node confirms no second time after a group was left and joined again between two calls.
+            for channel in self._waiting.keys() & subscriber.confirmed:
+                self.on_confirmed(channel)
+
+    def _channels_by_node(self) -> dict[Node, set[bytes]]:
+        by_node: dict[Node, set[bytes]] = {}
+        for channel, slot in self._wanted.items():
+            if (node := self._slots.owner(slot)) is not None:
+                by_node.setdefault(node, set()).add(channel)
+        return by_node
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
         """Marks the channels that have moved away from the node of `subscriber` as missing.
