@@ -43,6 +43,7 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4502
     BINARY = 4503
     SIGN_IN = 4506
+    TOKEN = 4507
     LINK_REVOKED = 4510
 
 
@@ -50,6 +51,8 @@ class ErrorCode(IntEnum):
     """Codes of error replies."""
 
     MALFORMED = 400
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
     UNKNOWN_SYMBOL = 404
     SYMBOL_LIMIT = 405
     ALREADY_SUBSCRIBED = 409
@@ -73,7 +76,7 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a client. `action` is one of ACTIONS.
+    """One request of a client. `action` is one of ACTIONS. `token` is the personal token of the action `auth`.
 
     `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
     `payload.options`, which the parser does not check.
@@ -83,6 +86,7 @@ class Request:
     symbols: tuple[str, ...] = ()
     id: str | None = None
     options: Any = None
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def parse_heartbeat(values: Sequence[str]) -> int:
     return int(seconds)
 
 
-ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
+ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping", "auth"})
 
 
 def opens_action_mode(text: str) -> bool:
@@ -181,7 +185,15 @@ def parse_action(text: str) -> Request:
     if action in {"subscribe", "unsubscribe"}:
         payload: Any = value.get("payload")
         return Request(action, _symbols(payload, request_id), request_id, payload.get("options"))
-    return Request(action, (), request_id)
+    token = _token(value.get("payload"), request_id) if action == "auth" else ""
+    return Request(action, (), request_id, token=token)
+
+
+def _token(payload: Any, request_id: str | None) -> str:
+    token = payload.get("token") if isinstance(payload, dict) else None
+    if not isinstance(token, str):
+        raise BadRequest("payload.token must be a string", request_id)
+    return token
 
 
 def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja.errors import AuthorizationError
 from ninja.security.http import HttpAuthBase
 
-from watchlist.accounts.tokens import LISTS, READ
+from watchlist.accounts.tokens import ALERTS, LISTS, READ
 from watchlist.models import ApiToken
 
 
@@ -41,6 +41,7 @@ class PersonalToken(HttpAuthBase):
 
 READ_ACCESS = PersonalToken(READ, optional=True)
 LIST_ACCESS = PersonalToken(LISTS)
+ALERT_ACCESS = PersonalToken(ALERTS)
 
 
 def find_request_token(request: HttpRequest) -> ApiToken | None:
@@ -49,7 +50,10 @@ def find_request_token(request: HttpRequest) -> ApiToken | None:
 
 
 def owner_of(request: HttpRequest) -> User:
-    """Returns the account of the token of a request. Every request of an operation with LIST_ACCESS has a token."""
+    """Returns the account of the token of a request.
+
+    Every request of an operation with LIST_ACCESS or ALERT_ACCESS has a token.
+    """
     token = find_request_token(request)
-    assert token is not None  # noqa: S101 - LIST_ACCESS
+    assert token is not None  # noqa: S101 - LIST_ACCESS, ALERT_ACCESS
     return token.owner

@@ -26,7 +26,7 @@ from watchlist.gateway.front.frames import (
 from watchlist.gateway.front.front_socket import FrontSocket
 from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import MAX_MESSAGE_BYTES, CloseCode
-from watchlist.gateway.sockets.admission import Admitted
+from watchlist.gateway.sockets.admission import Admitted, open_session
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 
@@ -61,9 +61,7 @@ class FrontConnection(FrontSocket):
         self._lingering.poller.add(self._sock.fileno(), self)
         delivery = Delivery(batch=admitted.options.batch, compressor=self._compressor)
         outbox = Outbox(self, context.clock.now, delivery, context.limits.send_buffer)
-        self._session = self._connections.open(
-            outbox, admitted.options, admitted.account_session, admitted.unverified_key, admitted.address
-        )
+        self._session = open_session(self._connections, outbox, admitted)
 
     # --- the transport of the outbox --------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class Upgrades:
         self.tune()
         if not drop_request(sock, upgrade.size):
             return
-        request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
+        request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
         self._connections.add_pending()
         self._admission.begin(request, partial(self._answer, sock, upgrade))
 

@@ -81,7 +81,7 @@ def open_stream(
     delivery = Delivery(events=True).with_options(options)
     outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
     session = StreamSession(context, outbox, context.clock.now(), ConnectionOptions(heartbeat=query.heartbeat))
-    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address)
+    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address, admitted.token)
     outbox.reply_frame(make_retry(RETRY_MS + connections.choose_retry_ms()))
     session.send_heartbeat_at_once()
     context.hub.subscribe(outbox, query.symbols)
