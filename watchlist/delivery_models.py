@@ -21,9 +21,9 @@ def channel_choices() -> list[tuple[str, str]]:
 class DeliveryTarget(models.Model):
     """Where the firings of an account go by one channel, and how the last attempt ended.
 
-    `url` is the URL of the webhook or of Apprise. It is empty for e-mail, because e-mails go to the account's address.
-    The sender signs webhooks with `secret`, and until `old_secret_until` also with `old_secret`. If `is_stopped` is
-    true, the person asked for no more messages by this channel.
+    `url` is the URL of the webhook or of Apprise. E-mails go to the account's address; if `is_stopped` is true, the
+    reader of the address `url` asked for no more e-mails. The sender signs webhooks with `secret`, and until
+    `old_secret_until` also with `old_secret`.
 
     `last_error` is empty if the last attempt succeeded. A person asks for a test message with `test_asked_at`; the
     sender answers with `test_done_at` and `test_error`, which is empty after a success.
@@ -57,6 +57,10 @@ class DeliveryTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} of account {self.owner_id}"
+
+    def stops(self, address: str) -> bool:
+        """Returns whether no e-mails go to an address. If the account has another address now, they do."""
+        return self.is_stopped and self.url.casefold() == address.casefold()
 
 
 class DeliveryLane(models.Model):

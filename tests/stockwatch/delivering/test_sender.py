@@ -269,7 +269,7 @@ def test_an_account_without_an_address_gets_no_e_mail(bench):
 def test_an_account_that_wants_nothing_gets_nothing(bench, change):
     owner = add_account("ada", email="ada@example.org")
     if change == "stopped":
-        DeliveryTarget.objects.create(owner=owner, channel="email", is_stopped=True)
+        DeliveryTarget.objects.create(owner=owner, channel="email", url="Ada@example.org", is_stopped=True)
     else:
         owner.is_active = False
         owner.save()

@@ -187,7 +187,7 @@ def _make_receiver(due: DueLane, owner: User | None, target: DeliveryTarget | No
     address = "" if target is None else target.url
     if due.channel is Channel.EMAIL:
         address = "" if owner is None else owner.email
-    if owner is None or not owner.is_active or (target is not None and target.is_stopped):
+    if owner is None or not owner.is_active or (target is not None and target.stops(address)):
         address = ""
     return Receiver(due.owner_pk, due.channel, address, _keys(target, now), _read_zone(due.owner_pk))
 
