@@ -140,6 +140,7 @@ if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
 DELIVERY_METRICS_PORT = env.integer("DELIVERY_METRICS_PORT", 0, maximum=65535)
 DELIVERY_LEASE = env.duration("DELIVERY_LEASE", "30s", minimum="1s", maximum="1h")
 WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+APPRISE_SERVICES = env.choices("APPRISE_SERVICES", ["ntfys", "tgram", "discord", "slack", "pover"])
 HAS_SITE_URL = env.is_set("SITE_URL")
 SITE_URL = env.server_url("SITE_URL", "https", "http") or f"http://localhost:{APP_PORT}"
 

@@ -21,6 +21,7 @@
     │   ├── NoSuchAlert    the account has no such alert
     │   └── TooManyAlerts  the account has the maximum number of alerts
     ├── BadTarget          firings cannot be delivered to this URL; the text is shown to the person
+    ├── AppriseMissing     APPRISE_SERVICES is set and the optional package is not installed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
 Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
@@ -120,6 +121,10 @@ class TooManyAlerts(AlertRefused):
 
 class BadTarget(WatchlistError):
     """Firings cannot be delivered to the URL that a person entered. The message is a sentence to show to the person."""
+
+
+class AppriseMissing(WatchlistError):
+    """The setting APPRISE_SERVICES allows services, and the package `apprise` is not installed."""
 
 
 class UnreadableFile(WatchlistError):

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from watchlist.alert_kinds import Channel
+from watchlist.alerts.delivery.apprise_client import AppriseClient
 from watchlist.alerts.delivery.mail import send_mail
 from watchlist.alerts.delivery.outcomes import Outcome, Result
-from watchlist.alerts.delivery.payload import make_firing_body, make_test_body
-from watchlist.alerts.delivery.signature import make_headers
 from watchlist.alerts.delivery.turns import DueFiring, Report, Turn
-from watchlist.alerts.delivery.webhook import WebhookClient
+from watchlist.alerts.delivery.webhooks.client import WebhookClient
+from watchlist.alerts.delivery.webhooks.payload import make_firing_body, make_test_body
+from watchlist.alerts.delivery.webhooks.signature import make_headers
 
 TURN_SECONDS = 10.0
 """How long a turn sends webhooks to one receiver. Then other receivers get their turn."""
@@ -22,8 +23,9 @@ NO_ADDRESS = "nothing is set up for this channel any more"
 class Transports:
     """Delivers turns. Thread-safe. `stop` ends a turn between two webhooks."""
 
-    def __init__(self, webhooks: WebhookClient, site_url: str, stop: threading.Event) -> None:
+    def __init__(self, webhooks: WebhookClient, apprise: AppriseClient, site_url: str, stop: threading.Event) -> None:
         self._webhooks = webhooks
+        self._apprise = apprise
         self._site_url = site_url
         self._stop = stop
 
@@ -34,7 +36,8 @@ class Transports:
         elif turn.receiver.channel is Channel.WEBHOOK:
             self._post_all(turn, report)
         elif turn.firings or turn.test:
-            report(Report(turn, turn.firings, bool(turn.test), send_mail(turn, self._site_url)))
+            send = self._apprise.send if turn.receiver.channel is Channel.APPRISE else send_mail
+            report(Report(turn, turn.firings, bool(turn.test), send(turn, self._site_url)))
 
     def _post_all(self, turn: Turn, report: Callable[[Report], None]) -> None:
         ends_at = time.monotonic() + TURN_SECONDS

@@ -85,6 +85,7 @@ def test_senders_that_are_killed_lose_no_delivery(database: Database, tmp_path: 
         wait_until(lambda: set(database.deliveries()) == {("done", 1)}, 120, "all deliveries")
         assert [sender.end() for sender in senders] == [0, 0]
     assert len(set(receiver.keys())) == 400
+    assert receiver.most_open == 1
     # Each killed sender repeats at most what it was sending, and what it had not written yet.
     assert len(receiver.requests) <= 400 + 3 * 20
 
@@ -111,3 +112,11 @@ def test_a_mail_server_that_is_down_is_reported_and_tried_again(database: Databa
     sender = Command("rundelivery", database.environment | {"EMAIL_URL": sink.url}, tmp_path / "sender.log")
     wait_until(lambda: database.deliveries() == [("waiting", 1)], what="an attempt")
     assert sender.end() == 0
+
+
+def test_a_missing_package_is_named_in_one_line(database: Database, tmp_path: Path):
+    sender = Command("rundelivery", database.environment | {"APPRISE_SERVICES": "ntfys"}, tmp_path / "sender.log")
+    assert sender.process.wait(60) == 1
+    assert sender.text == (
+        "stockwatch: APPRISE_SERVICES needs the package apprise: pip install -r requirements-apprise.txt\n"
+    )

@@ -1,4 +1,4 @@
-"""Views of the page on which a person sets up e-mail and webhook for alerts, and of the link that stops e-mails."""
+"""Views of the page on which a person sets up the delivery of alerts, and of the link that stops e-mails."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from watchlist.accounts.throttle import HOUR_SECONDS, count_action
 from watchlist.alert_kinds import Channel
 from watchlist.alerts.channels import available_channels
+from watchlist.alerts.delivery.apprise_urls import describe_services
 from watchlist.alerts.delivery.stop_links import read_stop_token
 from watchlist.alerts.delivery.targets import (
     ask_for_test,
@@ -25,6 +26,7 @@ from watchlist.alerts.delivery.targets import (
     is_test_waiting,
     remove_target,
     rotate_secret,
+    save_apprise,
     save_webhook,
     set_emails_stopped,
 )
@@ -33,7 +35,7 @@ from watchlist.errors import BadTarget
 TESTS_PER_HOUR = 10
 """How many test messages an account can ask for."""
 
-TESTABLE = (Channel.EMAIL, Channel.WEBHOOK)
+TESTABLE = (Channel.EMAIL, Channel.WEBHOOK, Channel.APPRISE)
 
 
 @never_cache
@@ -49,12 +51,22 @@ def show_delivery(request: HttpRequest) -> HttpResponse:
         return _save_webhook(request, request.user)
     if action == "rotate-secret":
         return _rotate_secret(request, request.user)
-    if action == "remove-webhook":
-        remove_target(request.user, Channel.WEBHOOK)
-        messages.success(request, "The webhook was removed.")
-    elif action in {f"test-{channel}" for channel in TESTABLE}:
-        _ask_for_test(request, request.user, Channel(action.removeprefix("test-")))
+    if action == "save-apprise" and settings.APPRISE_SERVICES:
+        return _save_apprise(request, request.user)
+    _change(request, request.user, action)
     return redirect("delivery")
+
+
+def _change(request: HttpRequest, user: User, action: str) -> None:
+    """Makes a change that needs no answer but a message."""
+    if action == "remove-webhook":
+        remove_target(user, Channel.WEBHOOK)
+        messages.success(request, "The webhook was removed.")
+    elif action == "remove-apprise":
+        remove_target(user, Channel.APPRISE)
+        messages.success(request, "The Apprise URL was removed.")
+    elif action in {f"test-{channel}" for channel in TESTABLE}:
+        _ask_for_test(request, user, Channel(action.removeprefix("test-")))
 
 
 @csrf_exempt  # the link itself proves that its reader got the e-mail; mail programs send this request without a page
@@ -90,6 +102,15 @@ def _save_webhook(request: HttpRequest, user: User) -> HttpResponse:
     return redirect("delivery")
 
 
+def _save_apprise(request: HttpRequest, user: User) -> HttpResponse:
+    try:
+        save_apprise(user, request.POST.get("url", ""), settings.APPRISE_SERVICES, timezone.now())
+    except BadTarget as error:
+        return _render(request, user, status=422, apprise_error=str(error))
+    messages.success(request, "The Apprise URL was saved.")
+    return redirect("delivery")
+
+
 def _rotate_secret(request: HttpRequest, user: User) -> HttpResponse:
     secret = rotate_secret(user, timezone.now())
     if secret is None:
@@ -113,7 +134,7 @@ def _ask_for_test(request: HttpRequest, user: User, channel: Channel) -> None:
 
 
 def _render(request: HttpRequest, user: User, status: int = 200, **values: Any) -> HttpResponse:
-    email, webhook = find_target(user, Channel.EMAIL), find_target(user, Channel.WEBHOOK)
+    email, webhook, apprise = (find_target(user, channel) for channel in TESTABLE)
     now = timezone.now()
     context = {
         "email": email,
@@ -122,6 +143,10 @@ def _render(request: HttpRequest, user: User, status: int = 200, **values: Any) 
         "webhook": webhook,
         "is_webhook_test_waiting": is_test_waiting(webhook, now),
         "url": webhook.url if webhook else "",
+        "services": describe_services(settings.APPRISE_SERVICES),
+        "apprise": apprise,
+        "apprise_scheme": apprise.url.partition("://")[0] if apprise else "",
+        "is_apprise_test_waiting": is_test_waiting(apprise, now),
         **values,
     }
     return render(request, "watchlist/delivery.html", context, status=status)

@@ -11,7 +11,9 @@ from feeds.metrics import serve_metrics
 from feeds.stop_signals import stop_event
 from stockwatch.delivering.sender import Sender
 from stockwatch.delivering.transports import Transports
-from watchlist.alerts.delivery.webhook import WebhookClient
+from watchlist.alerts.delivery.apprise_client import AppriseClient
+from watchlist.alerts.delivery.webhooks.client import WebhookClient
+from watchlist.errors import AppriseMissing
 
 
 class Command(BaseCommand):
@@ -24,5 +26,9 @@ class Command(BaseCommand):
         if settings.PRODUCTION and not settings.HAS_SITE_URL:
             structlog.get_logger(__name__).warning("SITE_URL is not set", links_lead_to=settings.SITE_URL)
         allowed = [ip_network(text, strict=False) for text in settings.WEBHOOK_ALLOWED_NETWORKS]
-        transports = Transports(WebhookClient(allowed), settings.SITE_URL, stop)
+        try:
+            apprise = AppriseClient(settings.APPRISE_SERVICES)
+        except AppriseMissing as error:
+            raise SystemExit(f"stockwatch: {error}") from error
+        transports = Transports(WebhookClient(allowed), apprise, settings.SITE_URL, stop)
         Sender(transports.deliver, settings.DELIVERY_LEASE).run(stop)

@@ -18,7 +18,8 @@ from tests.support.delivery.rows import add_account, fire
 from tests.support.waiting import wait_until
 from watchlist.alert_kinds import Channel, DeliveryState
 from watchlist.alert_models import Delivery
-from watchlist.alerts.delivery.webhook import WebhookClient
+from watchlist.alerts.delivery.apprise_client import AppriseClient
+from watchlist.alerts.delivery.webhooks.client import WebhookClient
 from watchlist.delivery_models import DeliveryLane, DeliveryTarget
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,7 @@ class Bench:
         self.webhooks = WebhookClient([ip_network("127.0.0.0/8")])
 
     def make_sender(self, deliver: Callable | None = None) -> Sender:
-        transports = Transports(self.webhooks, "http://site.test", threading.Event())
+        transports = Transports(self.webhooks, AppriseClient([]), "http://site.test", threading.Event())
         return Sender(deliver or transports.deliver, LEASE, Random(1), lambda: self.now)
 
     def run(self, sender: Sender, until: Callable[[], object]) -> None:

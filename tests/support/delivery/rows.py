@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from feeds.models import Ticker
 from watchlist.alert_kinds import Channel
 from watchlist.alert_models import Alert, Delivery, Firing
-from watchlist.alerts.delivery.signature import make_secret
+from watchlist.alerts.delivery.webhooks.signature import make_secret
 from watchlist.delivery_models import DeliveryTarget
 
 

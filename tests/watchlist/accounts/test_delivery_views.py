@@ -142,6 +142,36 @@ def test_the_page_of_one_account_shows_and_changes_no_other(page, client):
     assert DeliveryTarget.objects.get().old_secret == ""
 
 
+def test_apprise_is_off_by_default(page):
+    assert "Apprise" not in text_of(page.get(PAGE))
+    page.post(PAGE, {"action": "save-apprise", "url": "ntfys://topic"})
+    assert not DeliveryTarget.objects.exists()
+
+
+def test_an_apprise_url_is_stored_tested_and_removed(page, person, settings):
+    settings.APPRISE_SERVICES = ["ntfys"]
+    assert "ntfy.sh (ntfys://TOPIC)" in text_of(page.get(PAGE))
+    shown = text_of(page.post(PAGE, {"action": "save-apprise", "url": "ntfys://first"}, follow=True))
+    assert "was saved" in shown
+    page.post(PAGE, {"action": "save-apprise", "url": "ntfys://secret-topic"})
+    assert DeliveryTarget.objects.get().url == "ntfys://secret-topic"
+    assert "secret-topic" not in text_of(page.get(PAGE))
+    assert Channel.APPRISE in available_channels(person)
+    page.post(PAGE, {"action": "test-apprise"})
+    assert DeliveryTarget.objects.get().test_asked_at is not None
+    settings.APPRISE_SERVICES = []
+    assert Channel.APPRISE not in available_channels(person)
+    page.post(PAGE, {"action": "remove-apprise"})
+    assert not DeliveryTarget.objects.exists()
+
+
+def test_an_apprise_url_of_another_service_is_refused(page, settings):
+    settings.APPRISE_SERVICES = ["ntfys"]
+    response = page.post(PAGE, {"action": "save-apprise", "url": "json://10.0.0.1/"})
+    assert response.status_code == 422
+    assert "This site sends to: ntfy.sh (ntfys://TOPIC)." in text_of(response)
+
+
 def stop_link(owner_pk: int, address: str) -> str:
     return reverse("stop-emails", args=[make_stop_token(owner_pk, address)])
 

@@ -24,12 +24,14 @@ def write_subject(firings: Sequence[DueFiring]) -> str:
     return f"{len(firings)} alerts fired: {', '.join(symbols[:MAX_SUBJECT_SYMBOLS])}{more}"
 
 
-def write_text(firings: Sequence[DueFiring], zone: str, is_test: bool, links: Sequence[str]) -> str:
+def write_text(
+    firings: Sequence[DueFiring], zone: str, is_test: bool, links: Sequence[str], max_lines: int = MAX_LINES
+) -> str:
     """Returns the text of a message: a line for each firing with its note, then the lines `links`."""
     parts = [TEST_TEXT] if is_test else []
-    parts += [_write_firing(firing, zone) for firing in firings[:MAX_LINES]]
-    if len(firings) > MAX_LINES:
-        parts.append(f"… and {len(firings) - MAX_LINES} more.")
+    parts += [_write_firing(firing, zone) for firing in firings[:max_lines]]
+    if len(firings) > max_lines:
+        parts.append(f"… and {len(firings) - max_lines} more.")
     return "\n\n".join([*parts, "\n".join(links)]) + "\n"
 
 

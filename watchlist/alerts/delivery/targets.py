@@ -1,16 +1,17 @@
 """Changes where the firings of an account are delivered, for the page of deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from watchlist.alert_kinds import Channel
-from watchlist.alerts.delivery.addresses import Network
+from watchlist.alerts.delivery.apprise_urls import check_apprise_url
 from watchlist.alerts.delivery.outbox import waiting_deliveries
-from watchlist.alerts.delivery.signature import make_secret
-from watchlist.alerts.delivery.webhook_url import check_webhook_url
+from watchlist.alerts.delivery.webhooks.addresses import Network
+from watchlist.alerts.delivery.webhooks.signature import make_secret
+from watchlist.alerts.delivery.webhooks.webhook_url import check_webhook_url
 from watchlist.delivery_models import DeliveryLane, DeliveryTarget
 
 OLD_SECRET_LIFETIME = timedelta(hours=24)
@@ -37,6 +38,17 @@ def save_webhook(owner: User, url: str, allowed: Sequence[Network], now: datetim
         return secret
     _replace_url(target, url, now)
     return None
+
+
+@transaction.atomic
+def save_apprise(owner: User, url: str, allowed: Collection[str], now: datetime) -> None:
+    """Stores the Apprise URL. Raises BadTarget. `allowed` are the schemes that the operator allows."""
+    url = check_apprise_url(url, allowed)
+    target, is_new = DeliveryTarget.objects.get_or_create(
+        owner=owner, channel=Channel.APPRISE.value, defaults={"url": url}
+    )
+    if not is_new:
+        _replace_url(target, url, now)
 
 
 def _replace_url(target: DeliveryTarget, url: str, now: datetime) -> None:

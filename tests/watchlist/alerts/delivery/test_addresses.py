@@ -2,8 +2,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from watchlist.alerts.delivery.addresses import is_allowed, read_address
-from watchlist.alerts.delivery.webhook_url import MAX_URL_LENGTH, check_webhook_url
+from watchlist.alerts.delivery.webhooks.addresses import is_allowed, read_address
+from watchlist.alerts.delivery.webhooks.webhook_url import MAX_URL_LENGTH, check_webhook_url
 from watchlist.errors import BadTarget
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "2606:4700::1111"]

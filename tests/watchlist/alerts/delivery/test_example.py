@@ -12,9 +12,9 @@ import pytest
 from tests.support.delivery.firings import FIRED_AT, FIRING
 from tests.support.source_files import ROOT
 from watchlist.alerts.delivery.outcomes import Outcome
-from watchlist.alerts.delivery.payload import make_firing_body, make_test_body
-from watchlist.alerts.delivery.signature import make_headers, make_secret
-from watchlist.alerts.delivery.webhook import WebhookClient
+from watchlist.alerts.delivery.webhooks.client import WebhookClient
+from watchlist.alerts.delivery.webhooks.payload import make_firing_body, make_test_body
+from watchlist.alerts.delivery.webhooks.signature import make_headers, make_secret
 
 SECRET = make_secret()
 CLIENT = WebhookClient([ip_network("127.0.0.0/8")])

@@ -8,7 +8,7 @@ from tests.support.delivery.firings import FIRED_AT, FIRING
 from watchlist.alert_kinds import Kind
 from watchlist.alerts.delivery.condition_text import describe_condition, describe_firing
 from watchlist.alerts.delivery.digest import write_subject, write_text
-from watchlist.alerts.delivery.payload import make_firing_body, make_test_body
+from watchlist.alerts.delivery.webhooks.payload import make_firing_body, make_test_body
 
 MINUS = "\N{MINUS SIGN}"
 CONDITIONS = {
@@ -71,6 +71,7 @@ def test_a_text_names_a_hundred_firings_and_counts_the_others():
     text = write_text([FIRING] * 500, "UTC", False, [])
     assert text.count("AAPL") == 100
     assert "… and 400 more." in text
+    assert write_text([FIRING] * 500, "UTC", False, [], max_lines=10).count("AAPL") == 10
 
 
 def test_the_test_message_says_that_it_is_one():

@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.delivery.receiver import OK, WebhookReceiver, drip, silence, status
 from watchlist.alerts.delivery.outcomes import Outcome, Result
-from watchlist.alerts.delivery.signature import make_headers, make_secret, sign
-from watchlist.alerts.delivery.webhook import WebhookClient
+from watchlist.alerts.delivery.webhooks.client import WebhookClient
+from watchlist.alerts.delivery.webhooks.signature import make_headers, make_secret, sign
 
 LOOPBACK = [ip_network("127.0.0.1/32")]
 HEADERS = {"Idempotency-Key": "1-1", "Content-Type": "application/json"}

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from watchlist.alerts.delivery.addresses import Address, read_address
+from watchlist.alerts.delivery.webhooks.addresses import Address, read_address
 
 Resolve = Callable[[str, int], Sequence[str]]
 """Returns the texts of the addresses of a host name and a port. Raises OSError."""

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 import httpx
 
-from watchlist.alerts.delivery.addresses import Address, Network, is_allowed
-from watchlist.alerts.delivery.name_lookup import LookupFailed, Resolve, find_addresses, resolve_with_system
 from watchlist.alerts.delivery.outcomes import MAX_ERROR_LENGTH, Outcome, Result, judge_status
+from watchlist.alerts.delivery.webhooks.addresses import Address, Network, is_allowed
+from watchlist.alerts.delivery.webhooks.name_lookup import LookupFailed, Resolve, find_addresses, resolve_with_system
 
 TIMEOUT_SECONDS = 3.0
 """The time limit of a whole attempt, from the lookup of the name to the status of the answer."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from watchlist.alerts.delivery.addresses import Network, is_allowed, read_address
+from watchlist.alerts.delivery.webhooks.addresses import Network, is_allowed, read_address
 from watchlist.errors import BadTarget
 
 MAX_URL_LENGTH = 1000
