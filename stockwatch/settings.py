@@ -126,6 +126,14 @@ ALERTS_METRICS_PORT = env.integer("ALERTS_METRICS_PORT", 0, maximum=65535)
 if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
     raise BadVariable("ALERTS_GROUP_ID", ALERTS_GROUP_ID, "another group than processor and recorder have")
 
+# --- Delivery -------------------------------------------------------------------------------------------------------
+DELIVERY_METRICS_PORT = env.integer("DELIVERY_METRICS_PORT", 0, maximum=65535)
+DELIVERY_LEASE = env.duration("DELIVERY_LEASE", "30s", minimum="1s", maximum="1h")
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+APPRISE_SERVICES = env.choices("APPRISE_SERVICES", ["ntfys", "tgram", "discord", "slack", "pover"])
+HAS_SITE_URL = env.is_set("SITE_URL")
+SITE_URL = env.server_url("SITE_URL", "https", "http") or f"http://localhost:{APP_PORT}"
+
 # --- Market -----------------------------------------------------------------------------------------------------
 MARKET_DAY_START = env.time_of_day("MARKET_DAY_START", "00:00")
 MARKET_TIME_ZONE = env.time_zone("MARKET_TIME_ZONE", "UTC")

@@ -12,6 +12,7 @@ from django.utils.functional import lazy
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from watchlist.accounts import delivery_views as delivery
 from watchlist.accounts import token_views as tokens
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
@@ -60,6 +61,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
+    path("settings/delivery/", delivery.show_delivery, name="delivery"),
+    path("settings/delivery/stop/<str:token>/", delivery.stop_emails, name="stop-emails"),
     path("settings/tokens/", tokens.show_tokens, name="tokens"),
     path("settings/tokens/revoke/", tokens.revoke, name="revoke-token"),
     path(

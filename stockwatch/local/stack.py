@@ -41,9 +41,10 @@ SERVICES = {
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
     "alerts": Service("runalerts", 5.0),
+    "delivery": Service("rundelivery", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
-STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("gateway",))
+STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("delivery", "gateway"))
 """The services in the order in which they stop. A price passes through the services in the same order."""
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services in STOP_ORDER get SIGTERM."""
@@ -192,11 +193,13 @@ class Stack:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
         `prepare` makes the database ready. If no service needs the database, `prepare` is not called, and the result is
-        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder and the alert engine later.
+        an empty text. If the plan has a gateway, `wait_for_page` starts recorder, alert engine and sender later.
         """
         self._start("processor")
         started_at = clock()
-        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "gateway"} else ""
+        hint = (
+            prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "delivery", "gateway"} else ""
+        )
         if {"kafka", "processor"} <= self._plan.parts:
             self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
@@ -209,6 +212,7 @@ class Stack:
     def _start_readers(self) -> None:
         self._start("recorder")
         self._start("alerts")
+        self._start("delivery")
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
@@ -217,7 +221,7 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price. Then starts the recorder and the alert engine.
+        """Waits until the page answers and Redis holds a price. Then starts recorder, alert engine and sender.
 
         Returns `is ready`, or `shows no price yet` after READY_TIMEOUT_SECONDS, or an empty text if a stop was
         requested. Raises StackFailure if a part exits.
