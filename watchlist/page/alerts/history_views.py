@@ -19,7 +19,7 @@ from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.formatting.numbers import write_number
 from watchlist.page.alerts.access import read_key, require_account
 from watchlist.page.alerts.list_views import read_style
-from watchlist.page.alerts.rows import Style, describe_condition, time_of
+from watchlist.page.alerts.rows import Style, describe_condition, moment_of
 from watchlist.page.alerts.words import CHANNEL_NAMES, DELIVERY_WORDS
 
 PAGE_LENGTH = 50
@@ -49,7 +49,7 @@ def show_history(request: HttpRequest, user: User) -> HttpResponse:
 
 def _describe_firing(firing: Firing, style: Style) -> Mapping[str, Any]:
     """Returns the texts of a row of the table of firings, by name."""
-    ticker, moment = firing.alert.ticker, time_of(firing)
+    ticker, moment = firing.alert.ticker, moment_of(firing.timestamp)
     return {
         "ticker": ticker,
         "moment": moment,

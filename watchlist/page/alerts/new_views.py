@@ -29,7 +29,7 @@ from watchlist.page.alerts.access import require_account
 from watchlist.page.alerts.form import AlertForm
 from watchlist.page.alerts.list_views import read_style
 from watchlist.page.alerts.preview import read_past
-from watchlist.page.alerts.rows import Style, describe_alert
+from watchlist.page.alerts.rows import Style, describe_alert, moment_of
 from watchlist.page.alerts.suggestions import suggest_levels
 from watchlist.page.alerts.words import write_condition
 from watchlist.prices.quotes import read_quotes
@@ -131,8 +131,12 @@ def _describe_ticker(ticker: Ticker, style: Style) -> dict[str, Any]:
     quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
     if quote is None:
         return {"ticker": ticker}
-    price = write_number(quote.price, ticker.decimals, style.numerals)
-    return {"ticker": ticker, "price": price, "levels": suggest_levels(quote.price, ticker.decimals, style.numerals)}
+    return {
+        "ticker": ticker,
+        "price": write_number(quote.price, ticker.decimals, style.numerals),
+        "as_of": style.write_time(moment_of(quote.timestamp)),
+        "levels": suggest_levels(quote.price, ticker.decimals, style.numerals),
+    }
 
 
 def make_claim(values: QueryDict) -> str:

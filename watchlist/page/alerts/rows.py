@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from watchlist.alert_kinds import Kind, Repeat, State
-from watchlist.alert_models import Alert, Firing
+from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import ListedAlert
 from watchlist.formatting.moments import write_moment
 from watchlist.formatting.numbers import NO_VALUE, write_number
@@ -45,7 +45,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """A row of the table of alerts. All fields from `condition` on are texts to show; an empty text is unknown.
+    """A row of the table of alerts. The fields from `condition` on are texts to show; an empty text is unknown.
 
     `state` is a key of STATE_NAMES. `reason` says why the alert is blind or has failed. `level` is empty if the
     condition names the level.
@@ -60,7 +60,7 @@ class AlertRow:
     distance: str
     repeat: str
     expiry: str
-    channels: str
+    channels: Sequence[str]
     fired: str
 
     @property
@@ -89,8 +89,8 @@ def make_alert_row(listed: ListedAlert, style: Style) -> AlertRow:
         write_distance(listed.distance_percent, style.numerals),
         write_repeat(Repeat(alert.repeat), alert.cooldown_seconds),
         "" if alert.expires_at is None else style.write_time(alert.expires_at),
-        ", ".join(CHANNEL_NAMES[channel] for channel in alert.channels),
-        "" if listed.last_firing is None else style.write_time(time_of(listed.last_firing)),
+        [CHANNEL_NAMES[channel] for channel in alert.channels],
+        "" if listed.last_firing is None else style.write_time(moment_of(listed.last_firing.timestamp)),
     )
 
 
@@ -112,9 +112,9 @@ def describe_alert(alert: Alert, numerals: Numerals = ENGLISH) -> str:
     return f"{alert.ticker.symbol} {describe_condition(alert, numerals)}"
 
 
-def time_of(firing: Firing) -> datetime:
-    """Returns the time of the update that caused a firing."""
-    return datetime.fromtimestamp(firing.timestamp / 1_000_000, UTC)
+def moment_of(timestamp: int) -> datetime:
+    """Returns the time of an update. `timestamp` is in unix microseconds."""
+    return datetime.fromtimestamp(timestamp / 1_000_000, UTC)
 
 
 def _rank_by_distance(listed: ListedAlert) -> Any:
