@@ -37,7 +37,7 @@ def set_alerts(site: Site, *alerts: dict[str, object]) -> None:
     An alert is a dict of fields of the model, with `symbol` for the ticker. Its key `firings` holds dicts of fields of
     firings, and the key `deliveries` of a firing holds dicts of fields of deliveries.
     """
-    code = EXECUTED.format(staff=STAFF, alerts=json.dumps([{"kind": "up"} | alert for alert in alerts]))
+    code = EXECUTED.format(staff=STAFF, alerts=json.dumps([{"kind": "up", "side": -1} | alert for alert in alerts]))
     site.manage("shell", "--verbosity", "0", "-c", code)
 
 

@@ -13,8 +13,9 @@ from watchlist.alert_models import Alert, Delivery, Firing
 
 
 def make_alert(user: User, symbol: str = "AAPL", level: float | None = 200.0, **fields: object) -> Alert:
+    """Stores an alert on a symbol, which is armed below its level."""
     ticker = Ticker.objects.get(symbol=symbol)
-    return Alert.objects.create(**{"owner": user, "ticker": ticker, "kind": "up", "level": level} | fields)
+    return Alert.objects.create(**{"owner": user, "ticker": ticker, "kind": "up", "level": level, "side": -1} | fields)
 
 
 def fire(alert: Alert, arming: int = 1, price: float = 201.0, at: datetime | None = None, **fields: object) -> Firing:

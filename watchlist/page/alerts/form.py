@@ -24,7 +24,7 @@ MAX_COOLDOWN_MINUTES = 30 * 24 * 60
 REPEAT_LABELS = {
     Repeat.ONCE: "Once",
     Repeat.DAILY: "At most once a day",
-    Repeat.EACH: "Each time, with a pause after each firing",
+    Repeat.EACH: "Each time, with a pause",
 }
 TIME_FORMAT = "%Y-%m-%dT%H:%M"
 """The format of times that browsers send."""
@@ -51,7 +51,12 @@ class AlertForm(forms.Form):
         initial=Repeat.ONCE.value,
     )
     cooldown = forms.IntegerField(
-        label="Pause in minutes", required=False, min_value=1, max_value=MAX_COOLDOWN_MINUTES, initial=5
+        label="Pause in minutes",
+        required=False,
+        min_value=1,
+        max_value=MAX_COOLDOWN_MINUTES,
+        initial=5,
+        help_text="The shortest time between two firings.",
     )
     expires = forms.DateTimeField(
         label="Expires (optional)",

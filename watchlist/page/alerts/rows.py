@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from watchlist.alert_kinds import Kind, Repeat, State
+from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import ListedAlert
 from watchlist.formatting.moments import write_moment
@@ -27,6 +27,11 @@ STATE_NAMES = {
 """The states that a page shows, in the order of their rows."""
 
 STATE_RANKS = {state: rank for rank, state in enumerate((State.FAILED, State.ACTIVE, *list(STATE_NAMES)[3:]))}
+ARMED_KINDS = (*LEVEL_KINDS, Kind.DAY_PERCENT)
+"""The kinds whose alerts are armed on one side of a level."""
+
+NOT_ARMED = "Armed when the price has come back."
+WITHOUT_PRICE = "Armed at the first price."
 RESUMABLE = frozenset({State.PAUSED, State.FIRED, State.FAILED})
 DEFAULT_SORT = "nearest"
 
@@ -47,8 +52,8 @@ class Style:
 class AlertRow:
     """A row of the table of alerts. The fields from `condition` on are texts to show; an empty text is unknown.
 
-    `state` is a key of STATE_NAMES. `reason` says why the alert is blind or has failed. `level` is empty if the
-    condition names the level.
+    `state` is a key of STATE_NAMES. `reason` says why the alert is blind, is not armed or has failed. `level` is empty
+    if the condition names the level.
     """
 
     alert: Alert
@@ -83,7 +88,7 @@ def make_alert_row(listed: ListedAlert, style: Style) -> AlertRow:
         alert,
         find_state(listed),
         describe_condition(alert, style.numerals),
-        listed.blind or alert.state_reason,
+        _find_reason(listed),
         NO_VALUE if listed.price is None else write_number(listed.price, decimals, style.numerals),
         "" if names_level else write_number(listed.level or 0.0, decimals, style.numerals),
         write_distance(listed.distance_percent, style.numerals),
@@ -99,6 +104,14 @@ def find_state(listed: ListedAlert) -> str:
     if listed.is_expired and listed.alert.state == State.ACTIVE:
         return State.EXPIRED
     return BLIND if listed.blind else State(listed.alert.state)
+
+
+def _find_reason(listed: ListedAlert) -> str:
+    alert = listed.alert
+    if listed.blind or alert.state_reason or find_state(listed) != State.ACTIVE:
+        return listed.blind or alert.state_reason
+    is_armed = alert.side != Side.NONE or alert.kind not in ARMED_KINDS
+    return "" if is_armed else NOT_ARMED if listed.price is not None else WITHOUT_PRICE
 
 
 def describe_condition(alert: Alert, numerals: Numerals = ENGLISH) -> str:

@@ -62,6 +62,17 @@ def test_each_state_is_named_with_its_reason(page, person, fields, shown):
     assert f"rises to 200.00 {shown} –" in alert_rows(page.get(ALERTS))[0]
 
 
+def test_an_active_alert_says_when_it_is_armed(page, person, put_price):
+    make_alert(person, side=0)
+    assert "Active Armed at the first price. –" in alert_rows(page.get(ALERTS))[0]
+    put_price("AAPL", 201.0)
+    assert "Active Armed when the price has come back. 201.00" in alert_rows(page.get(ALERTS))[0]
+    Alert.objects.update(state="paused")
+    assert "Paused 201.00" in alert_rows(page.get(ALERTS))[0]
+    Alert.objects.update(state="active", kind="day_high", level=None)
+    assert "Active 201.00" in alert_rows(page.get(ALERTS))[0]
+
+
 def test_a_blind_alert_and_the_page_say_why(page, person, store: redis.Redis):
     make_alert(person)
     store.delete(ENGINES_KEY)
