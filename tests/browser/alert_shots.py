@@ -9,7 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from feeds.store.feed_state import FeedState, FeedStateStore
-from tests.support.browser.alerts import set_alerts, set_engine, store_week
+from tests.support.browser.alert_rows import set_alerts, set_engine, store_week
 from tests.support.browser.axe import violations_on
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.market import PRICES, put_bars

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser.alerts import set_alerts, set_engine
+from tests.support.browser.alert_rows import set_alerts, set_engine
 from tests.support.browser.axe import violations_on
 from tests.support.browser.market import PRICES, put_bars
 from tests.support.browser.page import DESKTOP, PHONE
