@@ -24,7 +24,7 @@ from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
-from watchlist.alerts.engine_storage import AlertsUnavailable, read_reference
+from watchlist.alerts.engine_storage import AlertsUnavailable, read_range, read_reference
 from watchlist.alerts.evaluator import Evaluator
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class AlertEngine:
         self._rng = rng or Random()  # noqa: S311
         self._clock = clock
         self._now = now
-        self._evaluator = Evaluator(calendar, read_reference)
+        self._evaluator = Evaluator(calendar, read_reference, read_range)
         self._sync = AlertSync(self._evaluator, now)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._sync_at = 0.0
