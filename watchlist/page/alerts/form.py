@@ -13,9 +13,9 @@ from watchlist.alert_kinds import Channel, Kind, Repeat
 from watchlist.alert_models import MAX_NOTE_LENGTH
 from watchlist.alerts.account_alerts import MAX_TYPED_SYMBOL, find_served_ticker
 from watchlist.alerts.channels import available_channels
-from watchlist.alerts.conditions import CREATABLE, AlertOptions, check_options
+from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, PERCENT_KINDS, WINDOW_KINDS, AlertOptions, check_options
 from watchlist.errors import BadAlert
-from watchlist.page.alerts.words import CHANNEL_NAMES, KIND_LABELS, LEVEL_KINDS, PERCENT_KINDS, WINDOW_KINDS
+from watchlist.page.alerts.words import CHANNEL_NAMES, KIND_LABELS
 
 MAX_MINUTES = 24 * 60
 """The longest window of a condition, in minutes."""
@@ -79,7 +79,8 @@ class AlertForm(forms.Form):
         super().__init__(data, initial={} if initial is None else dict(initial))
         self._now = now
         self.fields["kind"].choices = [(kind.value, KIND_LABELS[kind]) for kind in CREATABLE]  # type: ignore[attr-defined]
-        channels = [(channel.value, CHANNEL_NAMES[channel]) for channel in available_channels(user)]
+        self.offered_channels = available_channels(user)
+        channels = [(channel.value, CHANNEL_NAMES[channel]) for channel in self.offered_channels]
         self.fields["channels"].choices = channels  # type: ignore[attr-defined]
         for name in ("symbol", "note"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}

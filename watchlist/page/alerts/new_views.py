@@ -20,7 +20,6 @@ from feeds.models import Ticker
 from watchlist.alert_kinds import Channel, Kind, State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import MAX_TYPED_SYMBOL, AccountAlerts
-from watchlist.alerts.channels import available_channels
 from watchlist.alerts.conditions import MAX_ALERTS
 from watchlist.errors import AlertRefused
 from watchlist.formatting.numbers import write_number
@@ -87,8 +86,7 @@ def _answer(request: HttpRequest, user: User, form: AlertForm, style: Style) -> 
 
 def _read_preview(form: AlertForm, style: Style) -> Mapping[str, Any]:
     options, decimals = form.options, form.ticker.decimals
-    window: int | None = getattr(options, "window_seconds", None)
-    condition = write_condition(options.kind, options.value, window, decimals, style.numerals)
+    condition = write_condition(options.kind, options.value, options.window_seconds, decimals, style.numerals)
     return {"condition": f"{form.ticker.symbol} {condition}", **read_past(form.ticker, options, style)}
 
 
@@ -120,7 +118,7 @@ def _show_form(
         "preview": preview,
         "is_full": count >= MAX_ALERTS,
         "max_alerts": MAX_ALERTS,
-        "lacks_email": Channel.EMAIL not in available_channels(user),
+        "lacks_channels": len(form.offered_channels) < len(Channel),
         "symbols": served_names(MAX_SUGGESTED_SYMBOLS),
         **(_describe_ticker(ticker, style) if ticker is not None and is_served(ticker) else {}),
     }

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from feeds.models import DayBar, Tape, Ticker
 from watchlist.alert_kinds import Repeat
 from watchlist.alerts.conditions import AlertOptions
+from watchlist.alerts.kinds.extremes import PAST_DAYS
 from watchlist.formatting.numbers import write_number
 from watchlist.page.alerts.past_firings import (
     SUPPORTED,
@@ -23,8 +25,8 @@ from watchlist.prices.change import reference_price
 from watchlist.prices.history import read_minutes_of_step
 
 WEEK = timedelta(days=7)
-OLDEST_CLOSE = timedelta(days=14)
-"""How old the close before the first day of the preview may be."""
+YEAR = timedelta(days=PAST_DAYS)
+"""How long the time is whose highest and lowest price a 52-week high or low beats."""
 
 SHOWN_TIMES = 20
 """The maximum number of firings that the page lists: the newest ones."""
@@ -56,16 +58,27 @@ def _read_closes(symbol: str, now: datetime) -> list[PastClose]:
 
 
 def _read_days(ticker: Ticker, now: datetime) -> list[PastDay]:
-    """Returns the market days of the last two weeks with their reference prices, oldest first."""
+    """Returns the market days with stored bars that the preview needs, oldest first."""
     bars = DayBar.objects.filter(
-        tape__in=Tape.objects.of_current_sources().filter(symbol=ticker.symbol),
-        day__gte=(now - OLDEST_CLOSE).date(),
+        tape__in=Tape.objects.of_current_sources().filter(symbol=ticker.symbol), day__gte=(now - WEEK - YEAR).date()
     )
-    days, close = [], None
-    for start, next_close in bars.order_by("day").values_list("first_at", "close"):
-        days.append(PastDay(start // 60_000_000 * 60, reference_price(ticker.base_price, close)))
-        close = next_close
+    rows = list(bars.order_by("day").values_list("day", "first_at", "low", "high", "close"))
+    first = (now - WEEK).date() - timedelta(days=1)
+    days = [_make_day(ticker, rows, place) for place, row in enumerate(rows) if row[0] >= first]
     return days or [PastDay(0, ticker.base_price)]
+
+
+def _make_day(ticker: Ticker, rows: Sequence[tuple[Any, ...]], place: int) -> PastDay:
+    """Returns a market day from its row. A row has the day, the time of the first update, low, high and close."""
+    day, first_at, *_ = rows[place]
+    before = rows[:place]
+    year = [row for row in before if row[0] >= day - YEAR]
+    return PastDay(
+        first_at // 60_000_000 * 60,
+        reference_price(ticker.base_price, before[-1][4] if before else None),
+        min((row[2] for row in year), default=inf),
+        max((row[3] for row in year), default=-inf),
+    )
 
 
 def _describe(firing: PastFiring, ticker: Ticker, style: Style) -> Mapping[str, Any]:
@@ -77,7 +90,7 @@ def _describe(firing: PastFiring, ticker: Ticker, style: Style) -> Mapping[str, 
 def _draw(
     ticker: Ticker, closes: Sequence[PastClose], days: Sequence[PastDay], rule: Rule, firings: Sequence[PastFiring]
 ) -> str:
-    levels = [(close.start, level) for close, level in zip(closes, levels_at(closes, days, rule), strict=True)]
+    levels = [(close.start, level) for close, level in zip(closes, levels_at(closes, days, rule), strict=False)]
     marks = [(firing.start, firing.price) for firing in firings]
-    label = f"{ticker.symbol} in the last 7 days, the level, and {len(firings)} firings; the times are listed as text"
+    label = f"{ticker.symbol} in the last 7 days with {len(firings)} firings; the times are listed as text"
     return draw_past(closes, levels, marks, label)

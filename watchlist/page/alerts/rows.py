@@ -8,10 +8,12 @@ from typing import Any
 from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import ListedAlert
+from watchlist.alerts.conditions import LEVEL_KINDS
+from watchlist.alerts.kinds.listed_levels import condition_of
 from watchlist.formatting.moments import write_moment
 from watchlist.formatting.numbers import NO_VALUE, write_number
 from watchlist.formatting.numerals import ENGLISH, Numerals
-from watchlist.page.alerts.words import CHANNEL_NAMES, LEVEL_KINDS, write_condition, write_distance, write_repeat
+from watchlist.page.alerts.words import CHANNEL_NAMES, write_condition, write_distance, write_repeat
 
 BLIND = "blind"
 """The state that a page shows for an active alert that cannot fire now."""
@@ -27,7 +29,7 @@ STATE_NAMES = {
 """The states that a page shows, in the order of their rows."""
 
 STATE_RANKS = {state: rank for rank, state in enumerate((State.FAILED, State.ACTIVE, *list(STATE_NAMES)[3:]))}
-ARMED_KINDS = (*LEVEL_KINDS, Kind.DAY_PERCENT)
+ARMED_KINDS = LEVEL_KINDS | {Kind.DAY_PERCENT}
 """The kinds whose alerts are armed on one side of a level."""
 
 NOT_ARMED = "Armed when the price has come back."
@@ -116,8 +118,8 @@ def _find_reason(listed: ListedAlert) -> str:
 
 def describe_condition(alert: Alert, numerals: Numerals = ENGLISH) -> str:
     """Returns the condition of an alert as words, such as `rises to 200.00`."""
-    value = alert.percent if alert.level is None else alert.level
-    return write_condition(Kind(alert.kind), value, alert.window_seconds, alert.ticker.decimals, numerals)
+    condition = condition_of(alert)
+    return write_condition(condition.kind, condition.value, condition.window_seconds, alert.ticker.decimals, numerals)
 
 
 def describe_alert(alert: Alert, numerals: Numerals = ENGLISH) -> str:

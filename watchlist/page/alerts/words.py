@@ -1,12 +1,9 @@
 """Writes conditions, repeats and channels of alerts as words. Pure."""
 
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat
+from watchlist.alerts.conditions import LEVEL_KINDS
 from watchlist.formatting.numbers import write_number, write_signed
 from watchlist.formatting.numerals import ENGLISH, Numerals
-
-LEVEL_KINDS = (Kind.UP, Kind.DOWN, Kind.EITHER)
-PERCENT_KINDS = (Kind.DAY_PERCENT, Kind.WINDOW_PERCENT)
-WINDOW_KINDS = (Kind.WINDOW_PERCENT, Kind.NO_PRICE)
 
 KIND_LABELS = {
     Kind.UP: "Price rises to a level",

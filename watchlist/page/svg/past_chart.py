@@ -14,16 +14,21 @@ Point = tuple[float, float]
 
 
 def draw_past(prices: Sequence[Point], levels: Sequence[Point], marks: Iterable[Point], label: str) -> SafeString:
-    """Returns an SVG picture. `prices` and `levels` are sorted by time and not empty. `label` describes the picture."""
+    """Returns an SVG picture. `prices` and `levels` are sorted by time. `prices` is not empty.
+
+    `label` describes the picture.
+    """
     shown = _thin_out(prices)
     steps = [point for place, point in enumerate(levels) if _is_corner(levels, place)]
     low = min(price for _, price in (*shown, *steps))
     high = max(price for _, price in (*shown, *steps))
     scale = _Scale(prices[0][0], prices[-1][0], low, high)
-    dots = "".join(f'<circle cx="{x}" cy="{y}" r="4"/>' for x, y in map(scale.place, marks))
-    lines = f'<path class="level" d="{scale.path(steps)}"/><path d="{scale.path(shown)}"/>'
+    placed = {x.partition(".")[0]: (x, y) for x, y in map(scale.place, marks)}  # at most one mark at each pixel
+    dots = "".join(f'<circle cx="{x}" cy="{y}" r="4"/>' for x, y in placed.values())
+    level = f'<path class="level" d="{scale.path(steps)}"/>' if steps else ""
     head = f'<svg class="past" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
-    return mark_safe(f"{head}{lines}{dots}</svg>")  # noqa: S308 - numbers and an escaped text
+    line = f'<path d="{scale.path(shown)}"/>'
+    return mark_safe(f"{head}{level}{line}{dots}</svg>")  # noqa: S308 - numbers and an escaped text
 
 
 class _Scale:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from feeds.models import Ticker
+from feeds.wire import Update
+from stockwatch.local.redis_server import RedisServer
+from tests.support.recorded_bars import RecordedBars
 from tests.support.watchlist.alerts import make_alert
 from tests.support.watchlist.pages import notices_of, text_of
 from watchlist.alert_models import Alert
@@ -108,12 +112,10 @@ def test_the_form_offers_the_kinds_that_can_be_created_and_the_channels_that_wor
         *CREATABLE
     ]
     assert 'value="email"' not in html
-    assert "To be told by e-mail, enter your address" in html
+    assert "Other ways, such as e-mail, are set up in the" in html
     person.email = "ada@example.com"
     person.save()
-    html = text_of(page.get(NEW))
-    assert 'value="email"' in html
-    assert "To be told by e-mail" not in html
+    assert 'value="email"' in text_of(page.get(NEW))
 
 
 def test_levels_near_the_price_are_suggested_and_keep_what_was_typed(page, put_price):
@@ -210,6 +212,29 @@ def test_the_preview_of_an_alert_that_fires_once_says_so(page, put_hour):
 def test_the_preview_of_a_symbol_without_bars_says_that_nothing_is_known(page):
     html = text_of(page.post(NEW, {**UP, "do": "preview"}))
     assert "it is unknown how often it would have fired" in html
+
+
+@pytest.fixture
+def recorded(redis_server: RedisServer) -> Iterator[RecordedBars]:
+    bars = RecordedBars(redis_server)
+    yield bars
+    bars.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "percent", "fired"),
+    [("day_percent", "5", ["106.00"]), ("day_high", "", ["106.00"]), ("year_high", "", []), ("day_low", "", [])],
+)
+def test_the_preview_reads_the_days_and_minutes_of_the_database(page, recorded, kind, percent, fired):
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    prices = [(3, 0, 150.0), (2, 0, 99.0), (1, 0, 100.0), (0, 0, 104.0), (0, 10, 106.0), (0, 20, 106.0)]
+    moments = [(noon - timedelta(days=days) + timedelta(minutes=minutes), price) for days, minutes, price in prices]
+    recorded.record(
+        *(Update("AAPL", price, int(at.timestamp() * 1e6), number) for number, (at, price) in enumerate(moments, 1))
+    )
+    html = text_of(page.post(NEW, {**UP, "kind": kind, "percent": percent, "do": "preview"}))
+    assert re.findall(r"</time></th><td>(.*?)</td>", html) == fired
+    assert f"since {moments[0][0]:%Y-%m-%d %H:%M} UTC" in html
 
 
 def test_the_form_takes_at_most_ten_queries(page, person, put_price, django_assert_max_num_queries):

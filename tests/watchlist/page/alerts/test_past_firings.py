@@ -80,6 +80,33 @@ def test_a_level_that_a_new_day_moves_past_the_price_does_not_fire():
     assert [firing.start for firing in find_past_firings(closes, days, Rule(Kind.DAY_PERCENT, 5.0))] == [DAY + 120]
 
 
+def at_minutes(*prices: float, begin: int = 0) -> list[PastClose]:
+    return [PastClose(begin + number * 60, price) for number, price in enumerate(prices)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fired"),
+    [
+        (Kind.DAY_HIGH, [(60, 101, 100), (180, 102, 101), (DAY + 60, 96, 95)]),
+        (Kind.DAY_LOW, [(120, 90, 100)]),
+        (Kind.YEAR_HIGH, [(180, 102, 101.5)]),
+        (Kind.YEAR_LOW, [(120, 90, 95)]),
+    ],
+)
+def test_new_highs_and_lows_fire_but_not_with_the_first_close_of_a_day(kind: Kind, fired: list):
+    closes = at_minutes(100, 101, 90, 102) + at_minutes(95, 96, begin=DAY)
+    days = [PastDay(0, 100.0, 95.0, 101.5), PastDay(DAY, 100.0, 90.0, 102.0)]
+    assert find_past_firings(closes, days, Rule(kind)) == fired
+    assert levels_at(closes, days, Rule(kind)) == []
+
+
+def test_the_highs_of_a_day_whose_beginning_is_unknown_are_not_counted():
+    closes = at_minutes(100, 101, begin=7200) + at_minutes(100, 101, begin=DAY)
+    assert [each.start for each in find_past_firings(closes, [PastDay(0, 1.0)], Rule(Kind.DAY_HIGH))] == []
+    days = [PastDay(0, 1.0), PastDay(DAY, 1.0)]
+    assert [each.start for each in find_past_firings(closes, days, Rule(Kind.YEAR_HIGH))] == [DAY + 60]
+
+
 @given(st.lists(st.integers(195, 205), max_size=40), st.sampled_from([Kind.UP, Kind.DOWN]))
 def test_firings_equal_a_plain_count_of_crossings(prices: list[int], kind: Kind):
     sign = 1 if kind is Kind.UP else -1

@@ -30,3 +30,12 @@ def test_a_long_line_keeps_its_lowest_and_highest_prices():
     assert line.count("L") <= 2 * MAX_PIECES
     assert " 8.0L" in line
     assert " 152.0L" in line
+
+
+def test_a_picture_needs_no_level():
+    assert len(paths_of(draw_past([(0, 1.0), (1, 2.0)], [], [], ""))) == 1
+
+
+def test_many_marks_are_drawn_as_one_for_each_pixel():
+    prices = [(float(at), 1.0) for at in range(10_000)]
+    assert draw_past(prices, [], prices, "").count("<circle") == 585
