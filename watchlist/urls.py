@@ -24,6 +24,9 @@ from watchlist.page import audit_views as audit
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
+from watchlist.page.alerts.history_views import show_history
+from watchlist.page.alerts.list_views import change_alert, show_alerts
+from watchlist.page.alerts.new_views import show_new_alert
 from watchlist.page.column_views import change_columns
 from watchlist.page.notes.views import change_note
 from watchlist.page.sharing.link_views import show_link
@@ -45,6 +48,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("transfer/lists.csv", transfer.export_lists, name="export"),
     path("transfer/preview/", transfer.preview_import, name="import-preview"),
     path("transfer/import/", transfer.import_lists, name="import"),
+    path("alerts/", show_alerts, name="alerts"),
+    path("alerts/new/", show_new_alert, name="new-alert"),
+    path("alerts/change/", change_alert, name="change-alert"),
+    path("alerts/history/", show_history, name="alert-history"),
     path("feeds/audit", audit.show_audit, name="audit"),
     path("api/quotes", api.show_quotes, name="api-quotes"),
     path("api/days", api.show_days, name="api-days"),
