@@ -6,7 +6,7 @@ the account changes, or when the account is deactivated.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 import structlog
@@ -35,9 +35,17 @@ class ListChanges:
     """Watches the lists of all signed-in accounts, and sends `list` frames.
 
     If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
+    `follow` calls `then` after each reading, when the sockets whose web session has ended follow no account any more.
     """
 
-    def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
+    def __init__(
+        self,
+        database: DatabaseMonitor,
+        connections: Connections,
+        private: bool = False,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._then = then
         self._database = database
         self._connections = connections
         self._private = private
@@ -54,6 +62,8 @@ class ListChanges:
             try:
                 await self._find_accounts()
                 await self._read_and_send()
+                if self._then is not None:
+                    await self._then()
             except Exception as error:  # Database errors differ by engine. The next reading sends what changed.
                 log.debug("lists cannot be read", reason=type(error).__name__)
 
