@@ -3,8 +3,8 @@ from math import inf, nan
 
 import pytest
 
-from watchlist.alert_kinds import Kind, Repeat, Side
-from watchlist.alerts.conditions import CREATABLE, AlertOptions, check_note, check_options, starting_side
+from watchlist.alert_kinds import Kind, Repeat
+from watchlist.alerts.conditions import CREATABLE, AlertOptions, check_condition, check_note, check_options
 from watchlist.alerts.slot_table import FALL, PERCENT, RISE, condition_of
 from watchlist.errors import BadAlert
 
@@ -25,6 +25,41 @@ def test_a_level_outside_its_limits_is_refused(value: float):
 @pytest.mark.parametrize("value", [0.0, -100.0, 10_001.0, inf, nan])
 def test_a_percentage_outside_its_limits_is_refused(value: float):
     assert "percentage" in refusal(kind=Kind.DAY_PERCENT, value=value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "window_seconds", "text"),
+    [
+        (Kind.UP, None, None, "A level is"),
+        (Kind.WINDOW_PERCENT, None, 60, "A percentage is"),
+        (Kind.WINDOW_PERCENT, 5.0, None, "time span"),
+        (Kind.WINDOW_PERCENT, 5.0, 90, "time span"),
+        (Kind.WINDOW_PERCENT, 5.0, 0, "time span"),
+        (Kind.NO_PRICE, None, 24 * 3600 + 60, "time span"),
+        (Kind.NO_PRICE, 5.0, 60, "neither a level nor a percentage"),
+        (Kind.DAY_HIGH, 5.0, None, "neither a level nor a percentage"),
+        (Kind.DAY_HIGH, None, 60, "no time span"),
+    ],
+)
+def test_each_kind_takes_only_its_own_value_and_time_span(
+    kind: Kind, value: float | None, window_seconds: int | None, text: str
+):
+    with pytest.raises(BadAlert, match=text):
+        check_condition(kind, value, window_seconds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "window_seconds"),
+    [
+        (Kind.WINDOW_PERCENT, -5.0, 60),
+        (Kind.WINDOW_PERCENT, 5.0, 24 * 3600),
+        (Kind.NO_PRICE, None, 300),
+        (Kind.DAY_HIGH, None, None),
+        (Kind.YEAR_LOW, None, None),
+    ],
+)
+def test_each_kind_is_allowed_with_its_value_and_time_span(kind: Kind, value: float | None, window_seconds: int | None):
+    check_condition(kind, value, window_seconds)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in CREATABLE])
@@ -70,27 +105,6 @@ def test_a_note_gets_single_spaces_and_composed_letters():
 def test_a_note_that_is_too_long_or_has_control_characters_is_refused(note: str):
     with pytest.raises(BadAlert):
         check_note(note)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "price", "side"),
-    [
-        (Kind.UP, 100, 99, Side.BELOW),
-        (Kind.UP, 100, 100, Side.NONE),
-        (Kind.DOWN, 100, 101, Side.ABOVE),
-        (Kind.DOWN, 100, 100, Side.NONE),
-        (Kind.EITHER, 100, 99, Side.BELOW),
-        (Kind.EITHER, 100, 101, Side.ABOVE),
-        (Kind.DAY_PERCENT, 5, 209, Side.BELOW),
-        (Kind.DAY_PERCENT, 5, 211, Side.NONE),
-        (Kind.DAY_PERCENT, -5, 191, Side.ABOVE),
-        (Kind.DAY_PERCENT, -5, 189, Side.NONE),
-    ],
-)
-def test_a_new_alert_is_armed_on_the_side_of_the_price_unless_its_condition_is_true(
-    kind: Kind, value: float, price: float, side: Side
-):
-    assert starting_side(kind, value, price, 200.0) is side
 
 
 def test_conditions_say_in_which_direction_an_alert_fires():
