@@ -108,7 +108,7 @@ class FiredAlerts {
   #timer = 0;
   #isOpen = false;
   #focusBefore;
-  #panel = create("section", { id: "fired", className: "fired card", ariaLabel: "Alerts that have fired", hidden: true });
+  #panel = create("section", { id: "fired-alerts", className: "fired-alerts card", ariaLabel: "Alerts that have fired", hidden: true });
   #list = create("ul", {});
   #sound = create("input", { type: "checkbox" });
   #notify = create("input", { type: "checkbox" });

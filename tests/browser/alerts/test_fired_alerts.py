@@ -69,7 +69,7 @@ def test_other_pages_show_nothing(alerted_site: Site, open_signed_in: Callable[.
     expect_status(visitor, "stale", "No prices yet")
     fire(alerted_site, ("AAPL", 230.0))
     expect(panel_of(page)).to_be_visible()
-    assert visitor.locator("#fired").count() == 0
+    assert visitor.locator("#fired-alerts").count() == 0
     assert not visitor.evaluate("performance.getEntriesByType('resource').some(each => /alerts/.test(each.name))")
 
 
