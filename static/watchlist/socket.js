@@ -1,5 +1,5 @@
 // Connects to /ws, subscribes, parses frames and reconnects after a loss. Knows no DOM.
-// Handlers: onState, onUpdate, onTicker, onFeed, onList, onService, onTime.
+// Handlers: onState, onUpdate, onTicker, onFeed, onList, onAlert, onService, onTime.
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
@@ -163,6 +163,7 @@ export class PriceSocket {
     else if (frame.type === "ticker") this.#handlers.onTicker(frame);
     else if (frame.type === "feed") this.#handlers.onFeed(frame);
     else if (frame.type === "list") this.#handlers.onList(frame);
+    else if (frame.type === "alert") this.#handlers.onAlert?.(frame);
     else if (frame.type === "service") this.#handlers.onService(frame);
     else if (frame.type === "ack") this.#acknowledge(frame);
     else if (frame.type === "pong") this.#readTime(frame, (this.#pingedAt + performance.now()) / 2);

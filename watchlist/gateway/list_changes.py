@@ -5,7 +5,7 @@ The database is read once per second, with three queries for all signed-in socke
 the account changes, or when the account is deactivated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -31,9 +31,17 @@ class ListChanges:
     """Watches the lists of all signed-in accounts, and sends `list` frames.
 
     If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
+    `follow` calls `then` after each reading, when the sockets whose web session has ended follow no account any more.
     """
 
-    def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
+    def __init__(
+        self,
+        database: DatabaseMonitor,
+        connections: Connections,
+        private: bool = False,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._then = then
         self._database = database
         self._connections = connections
         self._private = private
@@ -58,6 +66,8 @@ class ListChanges:
         read = {session.account_session for session in sessions if session.account_session is not None}
         if read:
             self.send_changes(read, await read_versions(read))
+        if self._then is not None:
+            await self._then()
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.
