@@ -56,6 +56,7 @@ configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 # --- Redis ----------------------------------------------------------------------------------------------------------
 REDIS = read_redis_address(env)
 REDIS_CLUSTER = "nodes" in REDIS
+REDIS_PASSWORD = REDIS["password"] or ""
 _redis_layer = (
     ("watchlist.gateway.fanout.cluster_layer.ClusterChannelLayer", REDIS)
     if REDIS_CLUSTER

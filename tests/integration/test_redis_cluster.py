@@ -14,7 +14,7 @@ from feeds.store.keys import read_many
 from feeds.wire import Update, decode
 from tests.support.gateway.process import SYMBOLS, GatewayProcess
 from tests.support.kafka.traffic import read_log
-from tests.support.pipeline import Programs, SocketClient, now
+from tests.support.servers.pipeline import Programs, SocketClient, now
 from tests.support.servers.redis_cluster import ClusterNode, RedisCluster
 from tests.support.waiting import wait_until
 

@@ -13,8 +13,8 @@ from stockwatch.environment import Environment
 from stockwatch.redis_address import read_redis_address
 from tests.support.gateway.process import SYMBOLS, GatewayProcess
 from tests.support.kafka.traffic import read_log
-from tests.support.pipeline import Programs, SocketClient, now
 from tests.support.servers.certificates import make_certificates
+from tests.support.servers.pipeline import Programs, SocketClient, now
 from tests.support.servers.secure_redis import SecureRedis, SentinelSetup
 from tests.support.waiting import wait_until
 

@@ -14,12 +14,13 @@ from tests.support.gateway.sessions import make_request, open_session, send
 from tests.support.times import at
 from watchlist.gateway import framing, protocol
 from watchlist.gateway.catalog import Listing, ticker_payload
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout import outbox
 from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, MAX_HERTZ, MIN_HERTZ, Delivery
 from watchlist.gateway.firings.alert_frames import make_alert_message
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import changed_lists
-from watchlist.gateway.protocol import ACTIONS, CloseCode, ConnectionOptions, ErrorCode
+from watchlist.gateway.protocol import ACTIONS, CloseCode, ErrorCode
 from watchlist.prices.source_labels import ALWAYS, CLOSED, OPEN
 from watchlist.prices.source_states import STATES, SYMBOL_STATES
 

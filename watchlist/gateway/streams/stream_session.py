@@ -3,16 +3,11 @@
 A stream is the response to `GET /stream`: server-sent events until the client or the gateway ends the connection.
 """
 
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.events import COMMENT, make_heartbeat, make_retry
 from watchlist.gateway.fanout.outbox import Outbox, Transport
-from watchlist.gateway.protocol import (
-    MAX_ECHO_CHARACTERS,
-    MAX_REJECTED_SYMBOLS,
-    CloseCode,
-    ConnectionOptions,
-    name_list,
-)
+from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, name_list
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.refusal import Refusal

@@ -10,11 +10,11 @@ from tests.support.gateway.firings import FIRED_AT, make_firing, write_firing
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from watchlist.alert_kinds import Channel
 from watchlist.alert_models import Alert
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.firings import firing_notices
 from watchlist.gateway.firings.firing_notices import MAX_FRAMES, FiringNotices, make_messages
 from watchlist.gateway.list_changes import ListChanges
-from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.web_sessions import AccountSession
 
 META = ConnectionOptions(meta=True)
