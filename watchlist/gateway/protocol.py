@@ -5,7 +5,7 @@ change, because the programs of other people rely on them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -43,6 +43,7 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4502
     BINARY = 4503
     SIGN_IN = 4506
+    TOKEN = 4507
     LINK_REVOKED = 4510
 
 
@@ -50,6 +51,8 @@ class ErrorCode(IntEnum):
     """Codes of error replies."""
 
     MALFORMED = 400
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
     UNKNOWN_SYMBOL = 404
     SYMBOL_LIMIT = 405
     ALREADY_SUBSCRIBED = 409
@@ -73,7 +76,7 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a client. `action` is one of ACTIONS.
+    """One request of a client. `action` is one of ACTIONS. `token` is the personal token of the action `auth`.
 
     `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
     `payload.options`, which the parser does not check.
@@ -83,6 +86,7 @@ class Request:
     symbols: tuple[str, ...] = ()
     id: str | None = None
     options: Any = None
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +126,23 @@ def parse_query(query: bytes) -> ConnectionOptions:
     [shared, *_] = values.get("shared", [""])
     if "shared" in values and not TOKEN_HASH.fullmatch(shared):
         raise BadRequest("shared must be 64 hexadecimal digits")
-    if "heartbeat" not in values:
-        return ConnectionOptions(shared=shared, **flags)
-    seconds = values["heartbeat"][0]
+    return ConnectionOptions(heartbeat=parse_heartbeat(values.get("heartbeat", [])), shared=shared, **flags)
+
+
+def parse_heartbeat(values: Sequence[str]) -> int:
+    """Returns the interval of heartbeats in seconds, from the values of `heartbeat` in a query. No value means 0.
+
+    Raises BadRequest.
+    """
+    if not values:
+        return 0
+    seconds = values[0]
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    return ConnectionOptions(heartbeat=int(seconds), shared=shared, **flags)
+    return int(seconds)
 
 
-ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
+ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping", "auth"})
 
 
 def opens_action_mode(text: str) -> bool:
@@ -173,7 +185,15 @@ def parse_action(text: str) -> Request:
     if action in {"subscribe", "unsubscribe"}:
         payload: Any = value.get("payload")
         return Request(action, _symbols(payload, request_id), request_id, payload.get("options"))
-    return Request(action, (), request_id)
+    token = _token(value.get("payload"), request_id) if action == "auth" else ""
+    return Request(action, (), request_id, token=token)
+
+
+def _token(payload: Any, request_id: str | None) -> str:
+    token = payload.get("token") if isinstance(payload, dict) else None
+    if not isinstance(token, str):
+        raise BadRequest("payload.token must be a string", request_id)
+    return token
 
 
 def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:
