@@ -36,7 +36,7 @@ export class Levels {
   #symbol;
   #series;
   #alerts = new Map(); // by id: what the server knows, with `shown` (the level on the page) and the elements
-  #layer = create("div", { className: "levels" });
+  #layer = create("div", { className: "chart-levels" });
   #tools;
   #output = create("output", {});
   #saving = null; // the alert whose new level is being stored

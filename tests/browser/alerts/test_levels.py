@@ -150,7 +150,7 @@ def test_a_double_click_opens_the_form_for_a_new_alert_at_this_level(open_chart:
     page = open_chart()
     form = "**/alerts/new/**"
     page.route(form, lambda route: route.fulfill(body="<title>form</title>", content_type="text/html"))
-    box = page.locator(".levels").bounding_box()
+    box = page.locator(".chart-levels").bounding_box()
     assert box is not None
     page.mouse.dblclick(box["x"] + box["width"] - 40, box["y"] + 40)
     page.wait_for_url(form)
