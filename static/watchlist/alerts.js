@@ -102,7 +102,6 @@ function writeTime({ fired_at: time }) {
 }
 
 class FiredAlerts {
-  #status;
   #firings = new Map(); // not seen yet, by id
   #untold = []; // firings of the next message
   #timer = 0;
@@ -113,8 +112,7 @@ class FiredAlerts {
   #sound = create("input", { type: "checkbox" });
   #notify = create("input", { type: "checkbox" });
 
-  constructor(status) {
-    this.#status = status;
+  constructor() {
     this.#build();
     document.getElementById("announcer").after(this.#panel);
     addEventListener("storage", ({ key }) => key?.startsWith(KEY) && this.#follow());
@@ -125,6 +123,7 @@ class FiredAlerts {
     if (!isFiring(firing) || this.#firings.has(firing.id) || read("seen", []).includes(firing.id)) return;
     this.#firings.set(firing.id, firing);
     this.#untold.push(firing);
+    document.dispatchEvent(new Event("alertfired")); // a fired alert may have no line in the chart any more
     this.#timer ||= setTimeout(() => this.#tell(), GATHER_MS);
   }
 
@@ -138,7 +137,7 @@ class FiredAlerts {
   #build() {
     const close = create("button", { type: "button", className: "quiet", textContent: "Close" });
     close.addEventListener("click", () => this.#close());
-    const link = create("a", { href: "/alerts/", className: "link", textContent: "History" });
+    const link = create("a", { href: "/alerts/history/", className: "link", textContent: "History" });
     const options = [this.#option(this.#sound, "Sound"), this.#option(this.#notify, "Browser notification")];
     options[1].hidden = !("Notification" in window);
     this.#panel.append(
@@ -172,7 +171,7 @@ class FiredAlerts {
     remember("notify", permission === "granted");
     this.#showOptions();
     if (isWanted && permission !== "granted") {
-      this.#status.announce("The browser does not allow notifications from this site.");
+      announce("The browser does not allow notifications from this site.");
     }
   }
 
@@ -183,7 +182,7 @@ class FiredAlerts {
     if (!firings.length) return;
     this.#show();
     const sentences = firings.map(writeSentence).join(". ");
-    this.#status.announce(firings.length === 1 ? `Alert: ${sentences}` : `${firings.length} alerts: ${sentences}`);
+    announce(firings.length === 1 ? `Alert: ${sentences}` : `${firings.length} alerts: ${sentences}`);
     this.#sendSignals(firings);
   }
 
@@ -258,9 +257,10 @@ function showNotification(firings) {
   }
 }
 
-let fired;
-
-export function alertsOf(status) {
-  fired ??= new FiredAlerts(status);
-  return fired;
+// As Status.announce, whose object only the watchlist has.
+function announce(text) {
+  const element = document.getElementById("announcer").lastElementChild;
+  element.textContent = element.textContent === text ? `${text}\u00a0` : text;
 }
+
+export const firedAlerts = new FiredAlerts();
