@@ -14,7 +14,6 @@ from random import Random
 from uuid import uuid4
 
 import structlog
-from django.db import connection
 
 from feeds import metrics
 from feeds.retry import CircuitBreaker
@@ -96,8 +95,7 @@ class Sender:
     def run_once(self) -> None:
         """Waits for a report or POLL_SECONDS. Then writes what was reported, and starts turns that are due."""
         self._collect(POLL_SECONDS)
-        if not self._breaker(self._work):
-            connection.close()
+        self._breaker(self._work)
 
     def _collect(self, seconds: float) -> None:
         try:
