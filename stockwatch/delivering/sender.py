@@ -14,7 +14,6 @@ from random import Random
 from uuid import uuid4
 
 import structlog
-from django.db import connection
 
 from feeds import metrics
 from feeds.program_health import heartbeat
@@ -98,8 +97,7 @@ class Sender:
         """Waits for a report or POLL_SECONDS. Then writes what was reported, and starts turns that are due."""
         heartbeat.beat()
         self._collect(POLL_SECONDS)
-        if not self._breaker(self._work):
-            connection.close()
+        self._breaker(self._work)
 
     def _collect(self, seconds: float) -> None:
         try:

@@ -1,60 +1,30 @@
-import os
+import shutil
 import signal
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.support.delivery.database import Database
 from tests.support.delivery.mail_sink import MailSink
 from tests.support.delivery.receiver import OK, WebhookReceiver, silence
 from tests.support.servers.commands import Command
+from tests.support.servers.postgres import Postgres, PostgresNotInstalled
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-PREPARE = """
-from datetime import UTC, datetime
-from tests.support.delivery.rows import add_account, fire
-from watchlist.alert_kinds import Channel
-owner = add_account("ada", {url!r}, "ada@example.org")
-for channel, count in {counts!r}:
-    fire(owner, Channel(channel), datetime.now(UTC), count)
-"""
 
-
-class Database:
-    """A migrated database in a file, and the environment of commands that use it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "db.sqlite3"
-        self.environment = os.environ | {
-            "DATABASE_URL": f"sqlite:///{self.file}",
-            "DELIVERY_LEASE": "2s",
-            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "SITE_URL": "https://stocks.example.org",
-            "LOGGER_FORMAT": "json",
-        }
-        self.manage("migrate", "-v0")
-
-    def manage(self, *arguments: str) -> None:
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        subprocess.run(command, env=self.environment, cwd=ROOT, check=True, timeout=120)
-
-    def fire(self, url: str = "", **counts: int) -> None:
-        """Creates an account with waiting deliveries: so many for each channel."""
-        self.manage("shell", "-v0", "-c", PREPARE.format(url=url, counts=list(counts.items())))
-
-    def deliveries(self) -> list[tuple[str, int]]:
-        with closing(sqlite3.connect(self.file)) as database:
-            return database.execute("SELECT state, attempts FROM watchlist_delivery ORDER BY id").fetchall()
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a migrated, empty database."""
+    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    Database(f"sqlite:///{file}").migrate()
+    return file
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path)
+def database(migrated: Path, tmp_path: Path) -> Database:
+    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'db.sqlite3')}")
 
 
 def test_a_firing_that_a_killed_sender_was_sending_is_sent_again_with_the_same_key(database: Database, tmp_path: Path):
@@ -74,7 +44,7 @@ def test_a_firing_that_a_killed_sender_was_sending_is_sent_again_with_the_same_k
 
 
 def test_senders_that_are_killed_lose_no_delivery(database: Database, tmp_path: Path):
-    with WebhookReceiver() as receiver:
+    with WebhookReceiver(seconds=0.005) as receiver:
         database.fire(receiver.url, webhook=400)
         for number in range(3):
             before = len(receiver.requests)
@@ -88,6 +58,36 @@ def test_senders_that_are_killed_lose_no_delivery(database: Database, tmp_path: 
     assert receiver.most_open == 1
     # Each killed sender repeats at most what it was sending, and what it had not written yet.
     assert len(receiver.requests) <= 400 + 3 * 20
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    try:
+        server = Postgres()
+    except PostgresNotInstalled as reason:
+        pytest.skip(str(reason))
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()
+
+
+def test_senders_survive_the_death_of_postgresql(postgres: Postgres, tmp_path: Path):
+    database = Database(postgres.address)
+    database.migrate()
+    with WebhookReceiver() as receiver:
+        database.fire(receiver.url, webhook=400)
+        senders = [Command("rundelivery", database.environment, tmp_path / f"{number}.log") for number in range(2)]
+        wait_until(lambda: len(receiver.requests) > 20, what="some requests")
+        postgres.kill()
+        postgres.start()
+        wait_until(lambda: set(database.deliveries()) == {("done", 1)}, 120, "all deliveries")
+        assert [sender.end() for sender in senders] == [0, 0]
+    assert len(set(receiver.keys())) == 400
+    # A receipt that could not be written is written later. Only a lease that ended meanwhile causes repeats.
+    assert len(receiver.requests) <= 400 + 20
+    assert not any(sender.logged("Traceback") for sender in senders)
 
 
 def test_e_mails_and_webhooks_are_delivered_beside_each_other(database: Database, tmp_path: Path):

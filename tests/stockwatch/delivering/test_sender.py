@@ -160,7 +160,7 @@ def test_a_slow_receiver_delays_no_other_account(bench):
 
 
 def test_two_senders_never_send_to_one_receiver_at_the_same_time(bench):
-    with WebhookReceiver() as receiver:
+    with WebhookReceiver(seconds=0.005) as receiver:
         fire(add_account("ada", receiver.url), Channel.WEBHOOK, START, 100)
         senders = [bench.make_sender(), bench.make_sender()]
 

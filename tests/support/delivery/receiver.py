@@ -48,15 +48,21 @@ def silence(connection: socket.socket) -> None:
 
 
 class WebhookReceiver:
-    """Answers each request by the next of `answers`, and all later ones by the last of them."""
+    """Answers each request by the next of `answers`, and all later ones by the last of them.
 
-    def __init__(self, *answers: Answer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+    The receiver works on each request for `seconds` before it answers.
+    """
+
+    def __init__(
+        self, *answers: Answer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, seconds: float = 0.0
+    ) -> None:
         self.requests: list[Received] = []
         self.open = 0
-        """How many requests are being answered."""
+        """How many requests the receiver works on."""
         self.most_open = 0
         self._answers = list(answers or (OK,))
         self._tls = tls
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -98,15 +104,16 @@ class WebhookReceiver:
             self.open += 1
             self.most_open = max(self.most_open, self.open)
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        try:
-            answer(connection)
-        finally:
-            with self._lock:
-                self.open -= 1
+        NEVER_SET.wait(self._seconds)
+        with self._lock:
+            self.open -= 1
+        answer(connection)
 
 
 def _read(file) -> Received:
     line = file.readline().decode().strip()
+    if not line:
+        raise ValueError("the client closed the connection without a request")
     headers = {}
     while field := file.readline().decode().strip():
         name, _, value = field.partition(":")
