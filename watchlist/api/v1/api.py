@@ -8,7 +8,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from watchlist.api.responses import PROBLEM_JSON
-from watchlist.api.v1 import bars, feeds, lists, prices, tickers
+from watchlist.api.v1 import bars, feeds, links, lists, prices, tickers
 from watchlist.api.v1.alerts import operations as alerts
 from watchlist.api.v1.list_changes import VersionChanged
 from watchlist.api.v1.problems import describe_inputs, encode_problem
@@ -27,7 +27,7 @@ api = NinjaAPI(
     docs_url=None,
     urls_namespace="api-v1",
 )
-for router in (tickers.router, prices.router, bars.router, lists.router, alerts.router, feeds.router):
+for router in (tickers.router, prices.router, bars.router, lists.router, links.router, alerts.router, feeds.router):
     api.add_router("", router)
 
 

@@ -11,8 +11,8 @@ from tests.support.watchlist.tokens import bearer
 from watchlist.alert_kinds import Kind
 from watchlist.alert_models import Alert, Delivery, Firing
 from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, MAX_ALERTS, PERCENT_KINDS, WINDOW_KINDS
-from watchlist.api.v1.alerts.descriptions import from_microseconds, to_microseconds
 from watchlist.api.v1.document import build_document
+from watchlist.formatting.moments import from_microseconds, to_microseconds
 
 ALERTS = "/api/v1/alerts"
 JSON = {"content_type": "application/json"}

@@ -25,8 +25,8 @@ def test_the_command_writes_the_document(tmp_path):
 
 def test_every_operation_is_in_the_document():
     described = {(method, path) for method, path, _ in OPERATIONS}
-    assert len(described) == 20
-    assert len({operation["operationId"] for _, _, operation in OPERATIONS}) == 20
+    assert len(described) == 24
+    assert len({operation["operationId"] for _, _, operation in OPERATIONS}) == 24
     paths = {path for _, router in api._routers for path in router.path_operations}
     assert len(paths) == len(build_document()["paths"])
 

@@ -14,8 +14,9 @@ from watchlist.alert_models import Alert, Delivery, Firing
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.conditions import AlertOptions
 from watchlist.api.v1.document import build_document, iterate_operations
+from watchlist.lists.share_links import make_link
 from watchlist.lists.storage import AccountLists
-from watchlist.models import ApiToken, Entry, Watchlist
+from watchlist.models import ApiToken, Entry, ShareLink, Watchlist
 
 OPERATIONS = [(method, path) for method, path, _ in iterate_operations(build_document())]
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
@@ -38,7 +39,8 @@ def victim(person, tickers, store) -> dict[str, str]:
     store = AccountLists(person)
     store.change(lambda lists: lists.rename(0, SECRET))
     row = Watchlist.objects.get()
-    store.change(lambda lists: lists.replace(lists.find(row.pk).remove("T5")))
+    store.change(lambda lists: lists.replace(lists.find(row.pk).remove("T5").write_note("AAPL", SECRET)))
+    make_link(row.pk)
     options = AlertOptions(Kind.UP, 1.0, note=SECRET)
     alert = AccountAlerts(person).create("AAPL", options, timezone.now()).alert
     firing = Firing.objects.create(
@@ -59,6 +61,7 @@ def dump(person: User) -> str:
     rows = [
         *Watchlist.objects.filter(owner=person),
         *Entry.objects.filter(watchlist__owner=person).order_by("pk"),
+        *ShareLink.objects.filter(watchlist__owner=person),
         *ApiToken.objects.filter(owner=person),
         *Alert.objects.filter(owner=person),
         *Firing.objects.filter(alert__owner=person),

@@ -1,25 +1,12 @@
 """Describes alerts, firings and deliveries as values for JSON answers."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watchlist.alert_kinds import DeliveryState
 from watchlist.alert_models import Delivery, Firing
 from watchlist.alerts.account_alerts import ListedAlert
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-
-
-def to_microseconds(time: datetime | None) -> int | None:
-    """Returns a time in unix microseconds; None for no time."""
-    return None if time is None else (time - EPOCH) // MICROSECOND
-
-
-def from_microseconds(time: int | None) -> datetime | None:
-    """Returns the time that `to_microseconds` turns into `time`."""
-    return None if time is None else EPOCH + time * MICROSECOND
+from watchlist.formatting.moments import to_microseconds
 
 
 def describe_alert(listed: ListedAlert) -> dict[str, Any]:
@@ -33,7 +20,7 @@ def describe_alert(listed: ListedAlert) -> dict[str, Any]:
         "window_seconds": alert.window_seconds,
         "repeat": alert.repeat,
         "cooldown_seconds": alert.cooldown_seconds,
-        "expires_at": to_microseconds(alert.expires_at),
+        "expires_at": None if alert.expires_at is None else to_microseconds(alert.expires_at),
         "note": alert.note,
         "channels": [channel.value for channel in alert.channels],
         "state": "expired" if listed.is_expired else alert.state,
@@ -73,7 +60,7 @@ def describe_deliveries(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
             "attempts": each.attempts,
             "last_error": each.last_error,
             "next_attempt_at": to_microseconds(each.next_attempt_at) if each.state == DeliveryState.WAITING else None,
-            "done_at": to_microseconds(each.done_at),
+            "done_at": None if each.done_at is None else to_microseconds(each.done_at),
         }
         for each in deliveries
     ]

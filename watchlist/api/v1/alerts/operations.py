@@ -16,7 +16,7 @@ from watchlist.alerts.channels import available_channels
 from watchlist.alerts.conditions import AlertOptions, check_note
 from watchlist.api.responses import JSON
 from watchlist.api.v1.access import ALERT_ACCESS, owner_of
-from watchlist.api.v1.alerts.descriptions import describe_alert, describe_firing, from_microseconds
+from watchlist.api.v1.alerts.descriptions import describe_alert, describe_firing
 from watchlist.api.v1.alerts.shapes import (
     AlertChanges,
     AlertInfo,
@@ -28,6 +28,7 @@ from watchlist.api.v1.alerts.shapes import (
 )
 from watchlist.api.v1.answers import answer, answer_json
 from watchlist.errors import BadAlert, NoSuchAlert
+from watchlist.formatting.moments import from_microseconds
 
 COLUMNS = ("id", "key", "alert", "symbol", "kind", "level", "reference", "price", "timestamp", "seq_id", "recorded_at")
 """The columns of firings as CSV."""
@@ -103,7 +104,7 @@ def _read_options(values: NewAlert) -> AlertOptions:
         values.value,
         Repeat(values.repeat),
         values.cooldown_seconds,
-        from_microseconds(values.expires_at),
+        None if values.expires_at is None else from_microseconds(values.expires_at),
         values.note,
         frozenset(map(Channel, values.channels)),
         values.window_seconds,
