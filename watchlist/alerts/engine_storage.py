@@ -5,16 +5,16 @@ overwritten.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, Min, QuerySet
 
 from feeds.errors import TransientError
-from feeds.models import DayBar, Ticker
+from feeds.models import DayBar, Ticker, translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
 from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, PERCENT_KINDS
@@ -72,16 +72,9 @@ class AlertsUnavailable(TransientError):
     """The database does not answer or is locked, or the tables of alerts do not exist yet."""
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into AlertsUnavailable."""
-    try:
-        yield
-    except Error as error:
-        connection.close()  # a broken connection would be used again
-        raise AlertsUnavailable(
-            f"alerts cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(AlertsUnavailable, "alerts")
 
 
 def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
