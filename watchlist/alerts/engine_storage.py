@@ -230,11 +230,20 @@ def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> F
 
 
 def _write_progress(progress: Sequence[Progress]) -> None:
-    if progress:
-        names = Progress.__struct_fields__
-        rows = [AlertProgress(**{name: getattr(each, name) for name in names}) for each in progress]
+    """Writes the progress of symbols, except where another engine is further: it has evaluated the symbol since."""
+    names = Progress.__struct_fields__
+    for part in chunks(progress, KEYS_PER_QUERY):
+        known = AlertProgress.objects.select_for_update().filter(symbol__in=[each.symbol for each in part])
+        orders = {row[0]: row[1:] for row in known.order_by("symbol").values_list("symbol", "timestamp", "seq_id")}
         AlertProgress.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:]
+            [
+                AlertProgress(**{name: getattr(each, name) for name in names})
+                for each in part
+                if orders.get(each.symbol, (0, 0)) <= (each.timestamp, each.seq_id)
+            ],
+            update_conflicts=True,
+            unique_fields=["symbol"],
+            update_fields=names[1:],
         )
 
 
