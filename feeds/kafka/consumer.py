@@ -150,6 +150,10 @@ class UpdateConsumer:
             raise BrokerUnavailable(f"the end of {self.topic} is unknown: {error.args[0].str()}") from error
         return {number: high for number, (low, high) in watermarks.items() if low < high}
 
+    def describe(self) -> dict[str, list[int]]:
+        """Returns the partitions of this member. May be called in any thread."""
+        return {"partitions": sorted(self.assigned.copy())}
+
     @property
     def drained(self) -> bool:
         """Whether this member has read the records that its partitions had when the consumer was opened.
