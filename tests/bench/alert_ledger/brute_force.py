@@ -198,13 +198,12 @@ def move_level(alert, side, level, seen):
 
 def fire_level(alert, begin, updates):  # noqa: C901 - one loop shows the whole definition
     """Yields the firings of one life of an alert with a level."""
-    expires = alert["expires"]
+    expires, level, fixed = alert["expires"], alert["level"], alert["percent"] is None
     side, arming, since, silent_until = begin["side"], begin["arming"], tuple(begin["since"]), begin["silent_until"]
     for seen in updates:
         if seen.order <= since:
             continue
-        level = level_of(alert, seen)
-        if level is None:
+        if not fixed and (level := level_of(alert, seen)) is None:
             continue
         if alert["kind"] == "day_percent" and seen.turns:
             if (moved := move_level(alert, side, level, seen)) != side or is_reached(side, level, seen.price):
