@@ -75,7 +75,7 @@ class AlertEngine:
         self._clock = clock
         self._now = now
         self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
-        self._sync = AlertSync(self._evaluator, now)
+        self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._sync_at = 0.0
         self._paused = False
