@@ -144,8 +144,8 @@ class Admission:
     ) -> Admitted | Refusal:
         """Decides about a client of a private gateway that is not signed in and sends no token in a header.
 
-        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended, and the page
-        of a shared list: these pages must be told to sign in.
+        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended, and the
+        page of a shared list: these pages must be told to sign in.
         """
         is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
         if is_page or not request.is_socket:
