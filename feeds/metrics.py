@@ -1,4 +1,4 @@
-"""Defines the Prometheus metrics of generator, feeder, processor, recorder and alert engine.
+"""Defines the Prometheus metrics of generator, feeder, processor, recorder, alert engine and sender.
 
 Code changes a metric once per batch of updates, never once per update.
 """
@@ -109,3 +109,12 @@ ALERTS_DELAY = Histogram(
     "From the producer's timestamp of the record until its firing is in the database.",
     buckets=LATENCY_BUCKETS,
 )
+
+DELIVERY_SENT = Counter("stockwatch_delivery_sent", "Firings delivered by the sender.", ["channel"])
+DELIVERY_RETRIED = Counter(
+    "stockwatch_delivery_retried", "Failed attempts after which another one follows.", ["channel"]
+)
+DELIVERY_FAILED = Counter("stockwatch_delivery_failed", "Deliveries that were given up.", ["channel"])
+DELIVERY_RETRIES = Counter("stockwatch_delivery_database_retries", "Times that the database did not answer the sender.")
+DELIVERY_WAITING = Gauge("stockwatch_delivery_waiting", "Deliveries that are not finished.")
+DELIVERY_OLDEST = Gauge("stockwatch_delivery_oldest_seconds", "Age of the oldest firing whose delivery waits; else 0.")

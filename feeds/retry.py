@@ -38,6 +38,9 @@ class Outages:
 outages = Outages()
 """All outages of this process."""
 
+MAX_RETRY_SECONDS = 1.0
+"""The longest wait of `retry`."""
+
 
 class Outage:
     """Logs when a service fails and when the service recovers. Thread-safe.
@@ -109,6 +112,25 @@ class Backoff:
     def reset(self) -> None:
         """Makes `initial` the upper limit of the next wait. Call this method after a success."""
         self._ceiling = self._initial
+
+
+def retry(call: Callable[[], object], outage: Outage, stop: threading.Event, rng: Random, effect: str = "") -> bool:
+    """Repeats `call` until it raises no TransientError. Returns False if `stop` was set first.
+
+    Waits at most MAX_RETRY_SECONDS between two calls. All other errors are raised. `effect` follows the error in the
+    log.
+    """
+    backoff = Backoff(rng, maximum=MAX_RETRY_SECONDS)
+    while not stop.is_set():
+        try:
+            call()
+        except TransientError as error:
+            outage.begin(f"{error}{effect}")
+            stop.wait(backoff())
+        else:
+            outage.end()
+            return True
+    return False
 
 
 class CircuitBreaker:

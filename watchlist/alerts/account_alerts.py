@@ -19,12 +19,11 @@ from watchlist.alert_kinds import Channel, Kind, State
 from watchlist.alert_models import Alert, Firing
 from watchlist.alerts.arming import SECOND_US, Condition, Market, find_side, is_true
 from watchlist.alerts.blindness import find_reasons
-from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options, level_of
+from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options
+from watchlist.alerts.kinds.listed_levels import condition_of, read_levels, read_references
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 from watchlist.lists.search import find_ticker, is_served
-from watchlist.prices.change import reference_price
 from watchlist.prices.quotes import read_quotes, redis_client
-from watchlist.prices.recent_days import read_days
 
 MAX_TYPED_SYMBOL = 100
 GONE = "This alert no longer exists. It was deleted in another tab or on another device."
@@ -45,10 +44,11 @@ class NewAlert:
 class ListedAlert:
     """An alert with what a page shows beside it.
 
-    `level` is the price at which the alert fires. `distance_percent` is how far the price must move to the level, in
-    percent of the price. `price`, `level` and `distance_percent` are None if they are unknown. `is_expired` says that
-    the alert has expired, even if the engine has not noted this yet. `last_firing` is None if the alert never fired.
-    `blind` is a sentence that says why an active alert cannot fire now; empty if it can fire, or is not active.
+    `level` is the price at which the alert fires; for a new high or low, the high or low that the price must pass.
+    `distance_percent` is how far the price must move to the level, in percent of the price. `price`, `level` and
+    `distance_percent` are None if they are unknown. `is_expired` says that the alert has expired, even if the engine
+    has not noted this yet. `last_firing` is None if the alert never fired. `blind` is a sentence that says why an
+    active alert cannot fire now; empty if it can fire, or is not active.
     """
 
     alert: Alert
@@ -130,10 +130,10 @@ class AccountAlerts:
         alert = Alert.objects.filter(owner=self._user, pk=alert_pk).select_related("ticker").first()
         if alert is None:
             raise NoSuchAlert(GONE)
-        return _read_market(alert.ticker, _condition_of(alert), now)
+        return _read_market(alert.ticker, condition_of(alert), now)
 
     def _activate(self, alert: Alert, market: Market, now: datetime) -> bool:
-        arming, already = _arm(market, _condition_of(alert), alert.arming)
+        arming, already = _arm(market, condition_of(alert), alert.arming)
         _change(alert, now, state=State.ACTIVE.value, state_reason="", silent_until=0, **arming)
         return already
 
@@ -171,12 +171,9 @@ class AccountAlerts:
         """Returns all alerts of the account with prices, levels and last firings. The newest alert comes first."""
         alerts = list(self._alerts().select_related("ticker").order_by("-id"))
         symbols = sorted({alert.ticker.symbol for alert in alerts})
-        quotes, references = read_quotes(symbols).updates, _read_references([alert.ticker for alert in alerts], now)
+        quotes, levels = read_quotes(symbols).updates, read_levels(alerts, now)
         firings = self._last_firings(alerts)
-        listed = [
-            _describe(alert, quotes.get(alert.ticker.symbol), references[alert.ticker.symbol], firings, now)
-            for alert in alerts
-        ]
+        listed = [_describe(alert, quotes.get(alert.ticker.symbol), levels[alert.pk], firings, now) for alert in alerts]
         return _add_blindness(listed, now)
 
     def _last_firings(self, alerts: Sequence[Alert]) -> Mapping[int, Firing]:
@@ -200,16 +197,11 @@ def find_served_ticker(symbol: str) -> Ticker:
     return ticker
 
 
-def _condition_of(alert: Alert) -> Condition:
-    value = alert.percent if alert.level is None else alert.level
-    return Condition(Kind(alert.kind), value, alert.window_seconds)
-
-
 def _read_market(ticker: Ticker, condition: Condition, now: datetime) -> Market:
     quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
     # The price at the beginning of a window is not known here. The engine arms such an alert at the next update.
     is_window = condition.kind is Kind.WINDOW_PERCENT
-    reference = None if is_window else _read_references([ticker], now)[ticker.symbol]
+    reference = None if is_window else read_references([ticker], now)[ticker.symbol]
     return Market(quote, reference, int(now.timestamp() * SECOND_US))
 
 
@@ -224,30 +216,17 @@ def _arm(market: Market, condition: Condition, arming: int = 0) -> tuple[dict[st
     return {"side": side.value, "arming": arming + bool(side), **order}, is_true(condition, market)
 
 
-def _read_references(tickers: Sequence[Ticker], now: datetime) -> dict[str, float]:
-    days = read_days(sorted({ticker.symbol for ticker in tickers}), now)
-    closes = {symbol: day.previous_close for symbol, day in days.items()}
-    return {ticker.symbol: reference_price(ticker.base_price, closes.get(ticker.symbol)) for ticker in tickers}
-
-
 def _change(alert: Alert, now: datetime, **fields: Any) -> None:
     Alert.objects.filter(pk=alert.pk).update(**fields, version=F("version") + 1, changed_at=now)
 
 
 def _describe(
-    alert: Alert, quote: Update | None, reference: float, firings: Mapping[int, Firing], now: datetime
+    alert: Alert, quote: Update | None, level: float | None, firings: Mapping[int, Firing], now: datetime
 ) -> ListedAlert:
-    level = _level_of(_condition_of(alert), reference)
     price = None if quote is None else quote.price
     distance = None if level is None or price is None else (level / price - 1) * 100
     is_expired = alert.expires_at is not None and alert.expires_at <= now
     return ListedAlert(alert, price, level, distance, is_expired, firings.get(alert.pk))
-
-
-def _level_of(condition: Condition, reference: float) -> float | None:
-    if condition.value is None or condition.kind is Kind.WINDOW_PERCENT:
-        return None
-    return level_of(condition.kind, condition.value, reference)
 
 
 def _add_blindness(listed: Sequence[ListedAlert], now: datetime) -> Sequence[ListedAlert]:

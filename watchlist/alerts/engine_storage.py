@@ -11,15 +11,16 @@ from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import Error, IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
 
 from feeds.errors import TransientError
 from feeds.models import DayBar, Ticker
-from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
+from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
-from watchlist.alerts.conditions import CREATABLE
+from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, PERCENT_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
 from watchlist.prices.change import reference_price
+from watchlist.prices.day import PriceRange
 
 ROWS_PER_READ = 20_000
 KEYS_PER_QUERY = 500
@@ -131,6 +132,19 @@ def read_reference(symbol: str, source: str, day: int) -> float | None:
     return close if base_price is None else reference_price(base_price, close)
 
 
+def read_range(symbol: str, source: str, first: int, last: int) -> PriceRange | None:
+    """Returns the lowest and the highest price of a symbol from one market day to another, of both days too.
+
+    Returns None if there is no bar of these days. The bar of the running day can be a minute old. Raises
+    AlertsUnavailable.
+    """
+    days = date.fromordinal(first), date.fromordinal(last)
+    with translate_errors():
+        bars = DayBar.objects.filter(tape__symbol=symbol, tape__source=source, day__range=days)
+        found = bars.aggregate(low=Min("low"), high=Max("high"))
+    return None if found["low"] is None else PriceRange(found["low"], found["high"])
+
+
 def split_results(results: Results) -> Iterator[Results]:
     """Splits results into parts that change at most ALERTS_PER_TRANSACTION alerts. The last part has the progress.
 
@@ -171,13 +185,20 @@ def _write(results: Results, now: datetime) -> set[int]:
     rows = [_make_firing(event, results.evaluated_at, now) for event in results.firings if event.alert_id in flags]
     Firing.objects.bulk_create(rows)
     Delivery.objects.bulk_create(
-        Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+        _make_delivery(firing, channel, now)
         for firing in rows
         for channel, wanted in zip(Channel, flags[firing.alert_id], strict=True)
         if wanted
     )
     _write_progress(results.progress)
     return {change.id for change in results.changes if change.id not in flags}
+
+
+def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
+    delivery = Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+    if channel is Channel.PAGE:  # pages read the firings themselves, and the history keeps them
+        delivery.state, delivery.done_at = DeliveryState.DONE.value, now
+    return delivery
 
 
 def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, Sequence[bool]]:
@@ -249,7 +270,7 @@ def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
     """Returns None if the row has a value that the engine cannot use."""
     pk, version, symbol, kind, level, percent, repeat, cooldown, expires_at, side, arming, *since, silent_until = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
-    value = percent if kind == _DAY_PERCENT else level
+    value = 0.0 if kind in EXTREME_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
         return None
     if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):
@@ -260,7 +281,6 @@ def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
     )
 
 
-_DAY_PERCENT = Kind.DAY_PERCENT.value
 _KINDS = {kind.value: kind for kind in Kind}
 _REPEATS = {repeat.value: repeat for repeat in Repeat}
 _SIDES = {side.value: side for side in Side}

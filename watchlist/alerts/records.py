@@ -72,3 +72,7 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     source: str
     day: int
     reference: float | None
+    day_high: float | None = None
+    day_low: float | None = None
+    past_high: float | None = None
+    past_low: float | None = None

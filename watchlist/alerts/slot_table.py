@@ -10,19 +10,31 @@ from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.id_slots import IdSlots
 from watchlist.alerts.records import AlertChange, AlertRecord, Order
 
-RISE, FALL, PERCENT = 1, 2, 4
+RISE, FALL, PERCENT, EXTREME, YEAR = 1, 2, 4, 8, 16
 """Bits of a condition.
 
 RISE: the alert fires if the price rises to the level. FALL: it fires if the price falls to the level. PERCENT: the
-value of the alert is a percent, from which the level is computed.
+value of the alert is a percent, from which the level is computed. EXTREME: the alert fires at a new high (with RISE) or
+low (with FALL) of the day, or with YEAR of 52 weeks.
 """
+
+DAY_HIGH, DAY_LOW = EXTREME | RISE, EXTREME | FALL
+YEAR_HIGH, YEAR_LOW = YEAR | DAY_HIGH, YEAR | DAY_LOW
 
 # In Python 3.11, reading a member of an enumeration takes several times as long as reading a global name. With these
 # names, a million alerts are loaded a second sooner.
 BELOW, NONE, ABOVE = Side.BELOW, Side.NONE, Side.ABOVE
 DAY_PERCENT = Kind.DAY_PERCENT
 
-LEVEL_CONDITIONS = {Kind.UP: RISE, Kind.DOWN: FALL, Kind.EITHER: RISE | FALL}
+CONDITIONS = {
+    Kind.UP: RISE,
+    Kind.DOWN: FALL,
+    Kind.EITHER: RISE | FALL,
+    Kind.DAY_HIGH: DAY_HIGH,
+    Kind.DAY_LOW: DAY_LOW,
+    Kind.YEAR_HIGH: YEAR_HIGH,
+    Kind.YEAR_LOW: YEAR_LOW,
+}
 
 REPEATS = (Repeat.ONCE, Repeat.DAILY, Repeat.EACH)
 
@@ -31,7 +43,7 @@ def condition_of(kind: Kind, value: float) -> int:
     """Returns the bits of `conditions` for a kind of alert and its value. Raises ValueError for other kinds."""
     if kind is DAY_PERCENT:
         return PERCENT | (RISE if value > 0 else FALL)
-    bits = LEVEL_CONDITIONS.get(kind)
+    bits = CONDITIONS.get(kind)
     if bits is None:
         raise ValueError(f"alerts of the kind {kind} cannot be evaluated")
     return bits

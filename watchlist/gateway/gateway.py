@@ -19,6 +19,7 @@ from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.price_layer import PriceLayer
+from watchlist.gateway.firings.firing_notices import FiringNotices
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
@@ -76,7 +77,8 @@ class Gateway:
         self.ticker_changes = TickerChanges(
             catalog, load, self.database, self.connections, self.source_changes.mark_markets
         )
-        self.list_changes = ListChanges(self.database, self.connections, private)
+        self.firing_notices = FiringNotices(self.connections, self.clock.unix_micros)
+        self.list_changes = ListChanges(self.database, self.connections, private, self.firing_notices.read_and_send)
         self.shared_list_changes = SharedListChanges(self.database, self.connections)
         self.token_revocations = TokenRevocations(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)

@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
-from tests.support.bars import DAY_US, UTC_EVERYWHERE
+from tests.support.bars import DAY_US, UTC_DAYS, UTC_EVERYWHERE
 from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.evaluator import Evaluator
 from watchlist.alerts.records import AlertRecord, FiringEvent, Progress
+from watchlist.prices.day import PriceRange
 
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000
 
 NONE: Mapping[tuple[str, int], float] = {}
+NO_RANGES: Mapping[int, PriceRange] = {}
 
 Fired = tuple[int, int, int]
 """A firing: the id of the alert, and the order of the update."""
@@ -34,11 +36,18 @@ class MemoryDatabase:
     """Alerts, firings and progress as the database would hold them.
 
     `write` writes what an evaluation found out. `restart` returns a new evaluation that continues from the last write.
-    `references` holds reference prices by source and market day, and `asked` those that were looked up.
+    `references` holds reference prices by source and market day, and `asked` those that were looked up. `ranges` holds
+    the ranges of market days.
     """
 
-    def __init__(self, records: Iterable[AlertRecord], references: Mapping[tuple[str, int], float] = NONE) -> None:
+    def __init__(
+        self,
+        records: Iterable[AlertRecord],
+        references: Mapping[tuple[str, int], float] = NONE,
+        ranges: Mapping[int, PriceRange] = NO_RANGES,
+    ) -> None:
         self.references = dict(references)
+        self.ranges = ranges
         self.asked: list[tuple[str, str, int]] = []
         self.records = {record.id: record for record in records}
         self.states = dict.fromkeys(self.records, State.ACTIVE)
@@ -59,7 +68,7 @@ class MemoryDatabase:
         self.progress |= {each.symbol: each for each in evaluator.take_progress()}
 
     def restart(self) -> Evaluator:
-        evaluator = Evaluator(UTC_EVERYWHERE, self.find_reference)
+        evaluator = Evaluator(UTC_EVERYWHERE, self.find_reference, self.find_range)
         for progress in self.progress.values():
             evaluator.restore(progress)
         for record in self.records.values():
@@ -71,16 +80,23 @@ class MemoryDatabase:
         self.asked.append((symbol, source, day))
         return self.references.get((source, day))
 
+    def find_range(self, symbol: str, source: str, first: int, last: int) -> PriceRange | None:
+        days = [self.ranges[day] for day in self.ranges if first <= day <= last]
+        return PriceRange(min(day.low for day in days), max(day.high for day in days)) if days else None
+
     @property
     def fired(self) -> list[Fired]:
         return [(each.alert_id, each.timestamp, each.seq_id) for each in self.firings]
 
 
 def run(
-    records: Iterable[AlertRecord], updates: Iterable[Update], references: Mapping[tuple[str, int], float] = NONE
+    records: Iterable[AlertRecord],
+    updates: Iterable[Update],
+    references: Mapping[tuple[str, int], float] = NONE,
+    ranges: Mapping[int, PriceRange] = NO_RANGES,
 ) -> MemoryDatabase:
     """Evaluates the updates for the alerts. Returns the database afterwards."""
-    database = MemoryDatabase(records, references)
+    database = MemoryDatabase(records, references, ranges)
     evaluator = database.restart()
     for update in updates:
         evaluator.apply(update, SIMULATED)
@@ -92,8 +108,9 @@ def expected_firings(record: AlertRecord, updates: Sequence[Update]) -> list[Fir
     """Computes the firings of a level alert in the plainest way. `updates` are in the order of the topic."""
     fired, side, since, silent_until, newest = [], record.side, record.since, record.silent_until, (0, 0)
     for update in updates:
-        is_late, newest = update.order <= newest, max(newest, update.order)
-        if update.order <= since:
+        is_repeated, is_late = update.order == newest, update.order < newest
+        newest = max(newest, update.order)
+        if is_repeated or update.order <= since:
             continue
         if side * (update.price - record.value) <= 0 and side:
             if record.expires and update.timestamp >= record.expires:
@@ -136,6 +153,36 @@ def expected_percent_firings(
         if is_reached or not side:
             side = armed_at(level, record.value, update.price)
         before, moves = update, False
+    return fired
+
+
+def expected_extreme_firings(
+    record: AlertRecord, updates: Sequence[Update], ranges: Mapping[int, PriceRange] = NO_RANGES
+) -> list[Fired]:
+    """Computes the firings of an alert on new highs or lows in the plainest way. `ranges` are those of saved days."""
+    fired, since, silent_until, newest = [], record.since, record.silent_until, (0, 0)
+    seen: list[tuple[int, float]] = []
+    sign = 1 if record.kind in (Kind.DAY_HIGH, Kind.YEAR_HIGH) else -1
+    for update in updates:
+        is_repeated, newest = update.order == newest, max(newest, update.order)
+        day = UTC_DAYS.day_at(update.timestamp)
+        if is_repeated or day < UTC_DAYS.day_at(newest[0]):
+            continue
+        known = [sign * price for of_day, price in seen if of_day == day]
+        if record.kind in (Kind.YEAR_HIGH, Kind.YEAR_LOW):
+            yesterday = max((of_day for of_day, _ in seen if of_day < day), default=0)
+            known += [sign * price for of_day, price in seen if of_day == yesterday]
+            saved = [ranges[each] for each in ranges if day - 364 <= each < day]
+            known += [sign * (each.high if sign > 0 else each.low) for each in saved]
+        seen.append((day, update.price))
+        if not known or sign * update.price <= max(known) or update.order <= since or update.timestamp < silent_until:
+            continue
+        if record.expires and update.timestamp >= record.expires:
+            return fired
+        fired.append((record.id, *update.order))
+        since, silent_until = newest, next_time(record, update)
+        if record.repeat is Repeat.ONCE:
+            return fired
     return fired
 
 

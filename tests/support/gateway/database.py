@@ -50,6 +50,20 @@ def sign_in(gateway):
     return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
 
 
+def fire_alert(gateway):
+    """Makes an alert on AAPL for the account of `sign_in`, and writes a firing of it. Returns the id of the firing."""
+    code = (
+        "from django.contrib.auth import get_user_model\n"
+        "from feeds.models import Ticker\n"
+        "from tests.support.gateway.firings import write_firing\n"
+        "from watchlist.alert_models import Alert\n"
+        "owner = get_user_model().objects.get(username='demo')\n"
+        "ticker = Ticker.objects.get(symbol='AAPL')\n"
+        "print(write_firing(Alert.objects.create(owner=owner, ticker=ticker, kind='up', level=230.0)).pk)\n"
+    )
+    return int(_run_code(gateway, code))
+
+
 def _run_code(gateway, code):
     """Runs Python code with the gateway's database. Returns what the code prints."""
     return subprocess.run(

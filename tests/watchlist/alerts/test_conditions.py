@@ -4,7 +4,16 @@ from math import inf, nan
 import pytest
 
 from watchlist.alert_kinds import Kind, Repeat
-from watchlist.alerts.conditions import CREATABLE, AlertOptions, check_condition, check_note, check_options
+from watchlist.alerts.conditions import (
+    CREATABLE,
+    LEVEL_KINDS,
+    PERCENT_KINDS,
+    WINDOW_KINDS,
+    AlertOptions,
+    check_condition,
+    check_note,
+    check_options,
+)
 from watchlist.alerts.slot_table import FALL, PERCENT, RISE, condition_of
 from watchlist.errors import BadAlert
 
@@ -71,8 +80,10 @@ def test_a_kind_that_is_not_evaluated_cannot_be_created(kind: Kind):
 
 @pytest.mark.parametrize("kind", CREATABLE)
 def test_each_kind_that_can_be_created_is_evaluated(kind: Kind):
-    assert check_options(AlertOptions(kind, 5.0), NOW).kind is kind
-    assert condition_of(kind, 5.0)
+    value = 5.0 if kind in LEVEL_KINDS | PERCENT_KINDS else None
+    window_seconds = 60 if kind in WINDOW_KINDS else None
+    assert check_options(AlertOptions(kind, value, window_seconds=window_seconds), NOW).kind is kind
+    assert condition_of(kind, value or 0.0)
 
 
 def test_an_alert_without_a_channel_is_refused():

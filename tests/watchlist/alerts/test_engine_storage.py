@@ -14,12 +14,14 @@ from watchlist.alerts.engine_storage import (
     read_active,
     read_alerts,
     read_progress,
+    read_range,
     read_reference,
     read_versions,
     split_results,
     write_results,
 )
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
+from watchlist.prices.day import PriceRange
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = date(2026, 11, 22).toordinal()
@@ -127,6 +129,25 @@ def test_the_kind_decides_whether_an_alert_has_a_level_or_a_percent(alert: Alert
     assert (record.kind, record.value) == (Kind.DAY_PERCENT, -5.0)
 
 
+@pytest.mark.parametrize("kind", ["day_high", "day_low", "year_high", "year_low"])
+def test_an_alert_on_new_highs_or_lows_needs_no_value(alert: Alert, kind: str):
+    Alert.objects.update(kind=kind, level=None)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value) == (kind, 0.0)
+
+
+@pytest.mark.django_db
+def test_a_range_covers_the_bars_of_one_source_from_one_day_to_another():
+    tape, other = (Tape.objects.create(symbol="AAPL", source=source) for source in ("kraken", "simulated"))
+    for number, of in enumerate([tape, tape, tape, other]):
+        values = {"open": 5, "low": number, "high": 10 + number, "close": 5, "count": 1, "first_seq": 1, "last_seq": 1}
+        day = date.fromordinal(DAY + number % 3)
+        DayBar.objects.create(tape=of, day=day, first_at=0, last_at=0, **values)
+    assert read_range("AAPL", "kraken", DAY, DAY + 1) == PriceRange(0.0, 11.0)
+    assert read_range("AAPL", "kraken", DAY + 1, DAY + 9) == PriceRange(1.0, 12.0)
+    assert read_range("AAPL", "kraken", DAY + 3, DAY + 9) is None
+
+
 def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert):
     assert write_results(results(change(alert), firings=(firing(alert),)), NOW) == set()
     alert.refresh_from_db()
@@ -136,7 +157,7 @@ def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert)
     assert (row.arming, row.side, row.level, row.price, row.source, row.late) == (1, -1, 100.0, 101.0, "kraken", True)
     assert row.received_at == datetime.fromtimestamp(1_766_480_000, UTC)
     found = Delivery.objects.order_by("channel").values_list("firing", "channel", "state")
-    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "waiting")]
+    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "done")]
 
 
 def test_an_alert_that_a_person_changed_or_deleted_meanwhile_does_not_fire(alert: Alert):

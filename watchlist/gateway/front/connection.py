@@ -24,7 +24,7 @@ from watchlist.gateway.front.frames import (
     close_frame,
 )
 from watchlist.gateway.front.front_socket import FrontSocket
-from watchlist.gateway.front.lingering import LingeringSockets
+from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import MAX_MESSAGE_BYTES, CloseCode
 from watchlist.gateway.sockets.admission import Admitted, open_session
 from watchlist.gateway.sockets.connections import Connections
@@ -85,12 +85,9 @@ class FrontConnection(FrontSocket):
     # --- the handler of the poller ----------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
-        try:
-            data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        data = receive(self._sock, READ_BYTES)
+        if data is None:
             return
-        except OSError:
-            data = b""
         if not data or self._session is None:  # no session: its opening has failed
             self._end()
             return

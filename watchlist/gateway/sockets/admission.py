@@ -13,10 +13,11 @@ import structlog
 
 from watchlist.accounts.client_address import client_address
 from watchlist.gateway import web_sessions
+from watchlist.gateway.connection_options import ConnectionOptions, parse_query
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, parse_query
+from watchlist.gateway.protocol import BadRequest, CloseCode
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import Connections

@@ -13,11 +13,12 @@ from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
 from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
+from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.address_counts import AddressCounts
-from watchlist.gateway.sockets.session import NO_OPTIONS, Session
+from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.sockets.tokens.authentication import Authentication
 from watchlist.gateway.web_sessions import AccountSession

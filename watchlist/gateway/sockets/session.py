@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Mapping
 
 from watchlist.gateway import protocol
+from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
 from watchlist.gateway.fanout.delivery import BadOptions
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.framing import pong_frame
 from watchlist.gateway.messages import make_state
-from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, ErrorCode, Request
+from watchlist.gateway.protocol import BadRequest, CloseCode, ErrorCode, Request
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.sockets.token_bucket import TokenBucket
 from watchlist.gateway.sockets.tokens.authentication import Authentication, start_authentication
 from watchlist.gateway.web_sessions import AccountSession
 
-NO_OPTIONS = ConnectionOptions()
 NO_NEW_SYMBOLS = "No valid/new symbols provided"
 CLOSE_TIMEOUT_SECONDS = 1.0
 """How long the closing handshake may take before the connection is dropped."""
