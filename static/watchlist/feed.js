@@ -1,11 +1,12 @@
-// Delivers prices from the socket, or by polling over HTTP while no socket can be opened.
+// Delivers prices from the socket, or from the fallback while no socket can be opened.
 
 import { PriceSocket } from "./socket.js";
 
 const FAILURES_BEFORE_REASON = 2;
-const FAILURES_BEFORE_POLLING = 3;
-const POLL_INTERVAL_MS = 2000;
-const MAX_POLLED_SYMBOLS = 200;
+const FAILURES_BEFORE_FALLBACK = 3;
+const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
+const MAX_DELAY_MS = 5000; // of the socket's next attempt
+const MAX_DELAY_BESIDE_STREAM_MS = 60000;
 const REASONS = {
   origin: "not allowed from this site",
   "address rate": "too many connections from your address",
@@ -19,8 +20,10 @@ export class PriceFeed {
   #handlers;
   #symbols = [];
   #socket;
-  #poller;
-  #wasPolling = false; // before `suspend`
+  #fallback; // of fallback.js
+  #failedImports = 0;
+  #slowTimer = 0;
+  #hadFallback = false; // before `suspend`
   #serviceIsKnown = false; // from a frame of this connection
 
   // Handlers: those of PriceSocket, but onChange() and onRefused(code) instead of onState. `query`: more of the address.
@@ -34,47 +37,65 @@ export class PriceFeed {
       onState: (state) => this.#setState(state),
       onService: (frame) => this.#setService(frame),
     });
-    this.#poller = new Poller({
-      onUpdate: handlers.onUpdate,
-      onResult: (succeeded) => {
-        status.isPolling = succeeded;
-        handlers.onChange();
-      },
-    });
   }
 
   setSymbols(symbols) {
     this.#symbols = [...symbols];
     this.#socket.setSymbols(symbols);
-    if (this.#poller.isRunning) this.#poller.start(this.#symbols);
+    if (this.#fallback?.isRunning) this.#fallback.start(this.#symbols);
   }
 
   check() {
     this.#socket.check();
+    this.#fallback?.check();
   }
 
   suspend() {
-    this.#wasPolling = this.#poller.isRunning;
-    this.#poller.stop();
+    this.#hadFallback = this.#fallback?.isRunning;
+    this.#fallback?.suspend();
     this.#socket.suspend();
   }
 
   resume() {
-    if (this.#wasPolling) this.#poller.start(this.#symbols);
+    if (this.#hadFallback) this.#fallback.start(this.#symbols);
     this.#socket.resume();
   }
 
   #setState(state) {
+    clearTimeout(this.#slowTimer);
     if (state.name !== "moving") this.#status.setState(state); // a move takes less than a second
-    if (state.name === "connecting" || state.name === "moving") this.#serviceIsKnown = false;
-    else if (state.name === "live") {
+    if (state.name === "waiting") this.#fallBack();
+    else if (state.name === "connecting" || state.name === "moving") {
+      this.#serviceIsKnown = false;
+      this.#startFallback();
+      this.#slowTimer = setTimeout(() => this.#noteSlowness(), SLOW_MS);
+    } else {
       // Without a `service` frame, lists are available.
-      if (!this.#serviceIsKnown) this.#handlers.onService({ lists: true });
-      this.#poller.stop();
-      this.#status.isPolling = false;
-    } else if (state.name === "waiting") this.#fallBack();
-    else if (state.name === "refused") this.#handlers.onRefused?.(state.code);
+      if (state.name === "live" && !this.#serviceIsKnown) this.#handlers.onService({ lists: true });
+      this.#fallback?.stop();
+      this.#setMode("");
+      if (state.name === "refused") this.#handlers.onRefused?.(state.code);
+    }
     this.#handlers.onChange();
+  }
+
+  // Feeds no hidden page. `onShow` is called when it is shown again.
+  followBrowser(onShow) {
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return this.suspend();
+      this.resume();
+      onShow();
+    });
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) this.check();
+    });
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#status.isOffline = type === "offline";
+        this.check();
+        this.#handlers.onChange();
+      });
+    }
   }
 
   #setService(frame) {
@@ -82,12 +103,46 @@ export class PriceFeed {
     this.#handlers.onService(frame);
   }
 
+  #setMode(mode) {
+    this.#status.fallback = mode;
+    this.#socket.maxDelay = mode === "stream" ? MAX_DELAY_BESIDE_STREAM_MS : MAX_DELAY_MS;
+  }
+
+  get #needsFallback() {
+    // The page may be hidden since an attempt began.
+    return this.#socket.failures >= FAILURES_BEFORE_FALLBACK && !document.hidden;
+  }
+
+  #noteSlowness() {
+    this.#socket.failures += FAILURES_BEFORE_FALLBACK;
+    this.#startFallback();
+  }
+
   #fallBack() {
-    if (document.hidden) return; // an attempt that began before the page was hidden
-    if (this.#socket.failures >= FAILURES_BEFORE_POLLING) this.#poller.start(this.#symbols);
-    if (this.#socket.failures < FAILURES_BEFORE_REASON) return;
+    this.#startFallback();
+    if (this.#socket.failures < FAILURES_BEFORE_REASON || document.hidden) return;
     const show = (reason) => this.#status.setRefusalReason(reason);
     fetchRefusalReason().then(show, () => show(""));
+  }
+
+  async #startFallback() {
+    if (!this.#needsFallback) return;
+    try {
+      // Some browsers remember that an address could not be loaded.
+      const { Fallback } = await import(`./fallback.js${this.#failedImports ? `?${this.#failedImports}` : ""}`);
+      this.#fallback ??= new Fallback({
+        onUpdate: this.#handlers.onUpdate,
+        onTime: this.#handlers.onTime,
+        onMode: (mode) => {
+          this.#setMode(mode);
+          this.#handlers.onChange();
+        },
+      });
+    } catch {
+      this.#failedImports += 1;
+      return;
+    }
+    if (this.#needsFallback && this.#symbols.length) this.#fallback.start(this.#symbols);
   }
 }
 
@@ -97,58 +152,4 @@ async function fetchRefusalReason() {
   if (!answer.ok) return "";
   const { ok, reason } = await answer.json();
   return ok ? "" : (REASONS[reason] ?? "");
-}
-
-export class Poller {
-  #handlers;
-  #symbols = [];
-  #timer = 0;
-  #isRunning = false;
-  #run = 0; // late answers of an earlier run are ignored
-
-  // Handlers: onUpdate, and onResult(succeeded) after each request.
-  constructor(handlers) {
-    this.#handlers = handlers;
-  }
-
-  get isRunning() {
-    return this.#isRunning;
-  }
-
-  // If it is running, replaces the symbols.
-  start(symbols) {
-    this.#symbols = symbols;
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    this.#run += 1;
-    this.#poll(this.#run);
-  }
-
-  stop() {
-    this.#isRunning = false;
-    clearTimeout(this.#timer);
-  }
-
-  async #poll(run) {
-    let succeeded = false;
-    try {
-      const query = this.#symbols.slice(0, MAX_POLLED_SYMBOLS).map(encodeURIComponent).join(",");
-      // `no-cache`: the browser sends the ETag of the last answer.
-      const answer = await fetch(`/api/quotes?symbols=${query}`, { cache: "no-cache" });
-      if (answer.ok) {
-        const { quotes } = await answer.json();
-        if (this.#isCurrent(run)) for (const update of quotes) this.#handlers.onUpdate(update);
-        succeeded = true;
-      }
-    } catch {
-      // `succeeded` stays false.
-    }
-    if (!this.#isCurrent(run)) return;
-    this.#handlers.onResult(succeeded);
-    this.#timer = setTimeout(() => this.#poll(run), POLL_INTERVAL_MS);
-  }
-
-  #isCurrent(run) {
-    return this.#isRunning && run === this.#run;
-  }
 }

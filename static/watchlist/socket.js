@@ -1,5 +1,5 @@
 // Connects to /ws, subscribes, parses frames and reconnects after a loss. Knows no DOM.
-// Handlers: onState, onUpdate, onTicker, onFeed, onList, onService, onTime.
+// Handlers: onState, onUpdate, onTicker, onFeed, onList, onAlert, onService, onTime.
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
@@ -20,8 +20,8 @@ export function updateRate(symbolCount) {
 
 // Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
 // that the pages of a lost gateway do not all reconnect at once.
-export function retryDelay(attempt, random) {
-  const longest = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+export function retryDelay(attempt, random, maximum = MAX_DELAY_MS) {
+  const longest = Math.min(maximum, FIRST_DELAY_MS * 2 ** attempt);
   return longest / 2 + (random * longest) / 2;
 }
 
@@ -35,6 +35,8 @@ function isSubscription(id) {
 }
 
 export class PriceSocket {
+  maxDelay = MAX_DELAY_MS; // before an attempt
+  failures = 0; // connections in a row on which the gateway answered nothing
   #url;
   #handlers;
   #random;
@@ -43,12 +45,11 @@ export class PriceSocket {
   #rate = 0;
   #isSuspended = false;
   #isRefused = false;
-  #wasOpened = false;
+  #wasAnswered = false; // on this connection
   #isMoving = false; // since a close with SENT_AWAY; ends if the first attempt fails
   #socket = null;
   #requestCount = 0;
   #attempt = 0;
-  #failures = 0;
   #retryTimer = 0;
   #openTimer = 0;
   #pingTimer = 0;
@@ -59,11 +60,6 @@ export class PriceSocket {
     this.#url = url;
     this.#handlers = handlers;
     this.#random = random;
-  }
-
-  // Number of upgrades that failed in a row.
-  get failures() {
-    return this.#failures;
   }
 
   // Without symbols there is no connection.
@@ -111,7 +107,7 @@ export class PriceSocket {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     this.#subscribed.clear();
-    this.#wasOpened = false;
+    this.#wasAnswered = false;
     this.#openTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), OPEN_TIMEOUT_MS);
     socket.onopen = () => this.#start();
     socket.onmessage = (event) => this.#receive(event.data);
@@ -120,7 +116,6 @@ export class PriceSocket {
 
   #start() {
     clearTimeout(this.#openTimer);
-    this.#wasOpened = true;
     this.#subscribe();
     this.#ping();
     this.#pingTimer = setInterval(() => this.#ping(), PING_INTERVAL_MS);
@@ -168,6 +163,7 @@ export class PriceSocket {
     else if (frame.type === "ticker") this.#handlers.onTicker(frame);
     else if (frame.type === "feed") this.#handlers.onFeed(frame);
     else if (frame.type === "list") this.#handlers.onList(frame);
+    else if (frame.type === "alert") this.#handlers.onAlert?.(frame);
     else if (frame.type === "service") this.#handlers.onService(frame);
     else if (frame.type === "ack") this.#acknowledge(frame);
     else if (frame.type === "pong") this.#readTime(frame, (this.#pingedAt + performance.now()) / 2);
@@ -178,11 +174,13 @@ export class PriceSocket {
   // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
-    this.#attempt = this.#failures = 0;
+    this.#wasAnswered = true;
+    this.#attempt = this.failures = 0;
     this.#handlers.onState({ name: "live" });
   }
 
   #readTime({ timestamp }, localTime) {
+    this.#wasAnswered = true;
     clearTimeout(this.#pongTimer);
     if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, localTime);
   }
@@ -213,7 +211,7 @@ export class PriceSocket {
 
   #lose(code) {
     if (!this.#socket) return;
-    if (!this.#wasOpened) this.#failures += 1;
+    if (!this.#wasAnswered) this.failures += 1;
     this.#drop();
     this.#isMoving = code === SENT_AWAY && this.#attempt === 0;
     if (mayReconnect(code)) this.#retryLater();
@@ -221,7 +219,7 @@ export class PriceSocket {
   }
 
   #retryLater() {
-    const delay = retryDelay(this.#attempt++, this.#random());
+    const delay = retryDelay(this.#attempt++, this.#random(), this.maxDelay);
     if (!this.#isSuspended) this.#retryTimer = setTimeout(() => this.#connect(), delay);
     this.#handlers.onState(this.#isMoving ? { name: "moving" } : { name: "waiting", until: performance.now() + delay });
   }

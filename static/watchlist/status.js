@@ -2,10 +2,12 @@
 
 import { formatAge } from "./format.js";
 
+const SILENT_SHARE = 0.8; // of `staleAfter`: the status changes before the rows do
+
 export class Status {
   isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
   isPaused = false;
-  isPolling = false;
+  fallback = ""; // what brings the prices instead of a socket: "stream", "polling" or nothing
   problem; // of a source of prices: { label, detail, hint }
   isClosed = false; // the market of all symbols on the page
   #element;
@@ -39,6 +41,13 @@ export class Status {
     this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
   }
 
+  show(quotes, serverTime, staleAfter, now) {
+    this.isPaused = quotes.isFrozen;
+    this.problem = quotes.sources?.problem(serverTime);
+    this.isClosed = quotes.sources?.areAllClosed;
+    this.paint(quotes.age(serverTime), quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
+  }
+
   // `age`: of the newest price, undefined without one, NaN if it is unknown. `now`: performance.now(). All in milliseconds.
   paint(age, silentAfter, now) {
     const [state, label, detail] = this.#describe(age, silentAfter, now);
@@ -56,17 +65,19 @@ export class Status {
     const ageText = age === undefined ? "" : formatAge(age);
     if (name === "idle") return ["still", "", ""];
     if (this.isPaused) return ["paused", "Paused", ageText];
-    if (this.isPolling) return ["delayed", "Delayed: polling", ageText];
-    if (name === "refused") return ["offline", "Offline", code === 4506 ? "sign in again" : `connection refused (${code})`];
-    if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
-    if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
-    if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
-    if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
+    if (this.fallback === "polling") return ["delayed", "Delayed: polling", ageText];
+    if (!this.fallback) {
+      if (name === "refused") return ["offline", "Offline", code === 4506 ? "sign in again" : `connection refused (${code})`];
+      if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
+      if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
+      if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
+      if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
+    }
     if (this.problem) return ["stale", this.problem.label, this.problem.detail];
     if (this.isClosed) return ["live", "Market closed", ""];
     if (age === undefined) return ["stale", "No prices yet", ""];
     if (Number.isNaN(age)) return ["stale", "Age of prices unknown", ""];
     if (age > silentAfter) return ["stale", "No new prices", ageText];
-    return ["live", "Live", ageText];
+    return ["live", this.fallback ? "Live by stream" : "Live", ageText];
   }
 }

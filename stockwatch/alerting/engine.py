@@ -9,22 +9,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
 import structlog
 
 from feeds import metrics
-from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.errors import BadRecord
 from feeds.kafka.consumer import MAX_RECORDS, UpdateConsumer
+from feeds.program_health import heartbeat
 from feeds.records import read_source, read_update
-from feeds.retry import Backoff, CircuitBreaker, Outage
+from feeds.retry import CircuitBreaker, Outage, retry
 from feeds.source_names import SIMULATED
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
-from watchlist.alerts.engine_storage import AlertsUnavailable, read_range, read_reference
+from watchlist.alerts.engine_storage import read_range, read_reference
 from watchlist.alerts.evaluator import Evaluator
 
 log = structlog.get_logger(__name__)
@@ -87,7 +89,10 @@ class AlertEngine:
         Returns True if everything was written. Otherwise the next engine finds the same firings again. Raises
         GroupRefused if Kafka refuses this member.
         """
-        if not (self._retry(self._load, "database", stop) and self._retry(lambda: self._join(stop), "Kafka", stop)):
+        if not retry(self._load, Outage("database"), stop, self._rng):
+            return True
+        join = partial(self._source.open, self._on_revoked, self._on_lost, stop.wait)
+        if not retry(join, Outage("Kafka"), stop, self._rng):
             return True
         try:
             while not stop.is_set():
@@ -96,30 +101,14 @@ class AlertEngine:
             complete = self._shut_down()
         return complete
 
-    def _retry(self, call: Callable[[], object], service: str, stop: threading.Event) -> bool:
-        """Repeats a call until it succeeds. Returns False if `stop` is set meanwhile."""
-        outage, backoff = Outage(service), Backoff(self._rng, maximum=1.0)
-        while not stop.is_set():
-            try:
-                call()
-            except (BrokerUnavailable, AlertsUnavailable) as error:
-                outage.begin(error)
-                stop.wait(backoff())
-            else:
-                outage.end()
-                return True
-        return False
-
     def _load(self) -> None:
         started = self._clock()
         self._sync.load()
         log.info("alerts loaded", alerts=len(self._evaluator), seconds=round(self._clock() - started, 1))
 
-    def _join(self, stop: threading.Event) -> None:
-        self._source.open(self._on_revoked, self._on_lost, stop.wait)
-
     def run_once(self) -> None:
         """Reads and evaluates a batch of updates. Writes and reads changes of alerts if it is time."""
+        heartbeat.beat()
         records = self._source.read()  # a rebalance in this call may replace `_records`
         self._records += records
         if self._records and self._paused:
@@ -185,7 +174,9 @@ class AlertEngine:
         self._store_offsets()
         self._sync.follow()
         if self._lag < BEHIND_SECONDS and not self._source.outage.ongoing:
-            self._evaluator.expire(int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US))
+            # An update that was not read yet can still fire an alert, if it is older than the expiry.
+            expired = int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US)
+            self._evaluator.expire(expired, everywhere=self._source.has_read_all())
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.

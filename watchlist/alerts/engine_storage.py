@@ -15,7 +15,7 @@ from django.db.models import Max, Min, QuerySet
 
 from feeds.errors import TransientError
 from feeds.models import DayBar, Ticker
-from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
+from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
 from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, PERCENT_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
@@ -185,13 +185,20 @@ def _write(results: Results, now: datetime) -> set[int]:
     rows = [_make_firing(event, results.evaluated_at, now) for event in results.firings if event.alert_id in flags]
     Firing.objects.bulk_create(rows)
     Delivery.objects.bulk_create(
-        Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+        _make_delivery(firing, channel, now)
         for firing in rows
         for channel, wanted in zip(Channel, flags[firing.alert_id], strict=True)
         if wanted
     )
     _write_progress(results.progress)
     return {change.id for change in results.changes if change.id not in flags}
+
+
+def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
+    delivery = Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+    if channel is Channel.PAGE:  # pages read the firings themselves, and the history keeps them
+        delivery.state, delivery.done_at = DeliveryState.DONE.value, now
+    return delivery
 
 
 def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, Sequence[bool]]:

@@ -15,7 +15,7 @@ from watchlist.alerts.kinds.range_finder import FindRange, RangeFinder
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Order, Progress
 from watchlist.alerts.slot_table import DAY_PERCENT, PERCENT
-from watchlist.alerts.watch import Watch
+from watchlist.alerts.watch import RECENT_US, Watch
 
 FindReference = Callable[[str, str, int], float | None]
 """Looks up the reference price of a symbol, source and market day. Returns None if there is none."""
@@ -156,12 +156,18 @@ class Evaluator:
         slot = self._table.find(alert_id)
         return 0 if slot == NOT_FOUND else self._table.versions[slot]
 
-    def expire(self, until: int) -> None:
-        """Finishes all alerts that expire at or before `until`."""
+    def expire(self, until: int, *, everywhere: bool = True) -> None:
+        """Finishes all alerts that expire at or before `until`.
+
+        If `everywhere` is false, the topic can hold older updates that were not evaluated yet. Then finishes only
+        alerts of symbols with an evaluated update that is RECENT_US newer than the expiry.
+        """
         for slot in self._expiries.reached(until):
-            watch = self._take(slot)
-            self._finish(watch, slot, State.EXPIRED)
-            watch.refresh()
+            watch = self._numbered[self._table.watches[slot]]
+            if everywhere or watch.timestamp >= self._table.expires[slot] + RECENT_US:
+                self._take(slot)
+                self._finish(watch, slot, State.EXPIRED)
+                watch.refresh()
 
     def _take(self, slot: int) -> Watch:
         """Removes the levels of an alert. Returns the watch of the alert."""

@@ -26,6 +26,7 @@ from watchlist.page.undo import (
     find_stored,
     find_undo,
     forget_undo,
+    take_stored_keys,
 )
 
 MAX_SENTENCES = 6
@@ -181,7 +182,9 @@ def _clear_list(request: HttpRequest, position: PagePosition) -> None:
 
     if after := apply_change(request, clear):
         name = find_list(before[0], position).name
-        change = compare_lists(f"“{name}” has its symbols back.", before[0], after)
+        # The change may have stored the example list. An undo must fill this list, and not create another one.
+        stored_before = take_stored_keys(before[0], after)
+        change = compare_lists(f"“{name}” has its symbols back.", stored_before, after)
         if change.before:
             offer_undo(request, f"“{name}” was emptied.", change)
 

@@ -196,6 +196,12 @@ def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLis
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
+def take_stored_keys(before: UserLists, after: UserLists) -> UserLists:
+    """Returns the lists `before` with the keys of the lists `after`, which are the stored lists in the same order."""
+    pairs = zip(before.lists, after.lists, strict=True)
+    return UserLists(tuple(replace(old, key=stored.key) for old, stored in pairs))
+
+
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
     """Adds a change to the web session, so that the person can undo it.
 

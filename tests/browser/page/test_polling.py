@@ -1,11 +1,18 @@
-"""Polling, for pages that cannot open a socket."""
+"""Polling, for pages that can open neither a socket nor a stream."""
 
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser.page import BLOCK_SOCKETS, cell, expect_status, ignore_connection_errors, set_hidden
+from tests.support.browser.page import (
+    BLOCK_SOCKETS,
+    BLOCK_STREAMS,
+    cell,
+    expect_status,
+    ignore_connection_errors,
+    set_hidden,
+)
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -20,12 +27,12 @@ fetch = (...given) => (requests.push(given[0]), realFetch(...given));
 """Script: records sockets, which a test closes, and requests."""
 
 
-def test_the_page_polls_prices_if_no_socket_can_be_opened(
+def test_the_page_polls_prices_if_neither_socket_nor_stream_can_be_opened(
     site: Site, open_page: Callable[..., Page], browser_errors: list[str]
 ):
     site.publish("AAPL", 200.0)
     page = open_page("/livez")
-    page.add_init_script(BLOCK_SOCKETS)
+    page.add_init_script(BLOCK_SOCKETS + BLOCK_STREAMS)
     page.goto("/")
     expect_status(page, "delayed", "Delayed: polling")
     site.publish("AAPL", 210.0)
@@ -37,7 +44,7 @@ def test_a_hidden_page_does_not_poll(site: Site, open_page: Callable[..., Page],
     site.publish("AAPL", 200.0)
     page = open_page("/livez")
     page.clock.install()
-    page.add_init_script(BLOCK_SOCKETS)
+    page.add_init_script(BLOCK_SOCKETS + BLOCK_STREAMS)
     page.goto("/")
     expect_status(page, "delayed", "Delayed: polling")
     set_hidden(page, True)
@@ -72,7 +79,7 @@ def test_the_status_shows_why_the_gateway_refuses_connections(
     page = open_page("/livez")
     page.route("**/ws/status", lambda route: route.fulfill(json={"ok": False, "status": 429, "reason": "full"}))
     page.route("**/api/quotes?*", lambda route: route.abort())
-    page.add_init_script(BLOCK_SOCKETS)
+    page.add_init_script(BLOCK_SOCKETS + BLOCK_STREAMS)
     page.goto("/")
     expect_status(page, "offline", "Offline")
     expect(page.locator("#status small")).to_have_text("the server is full")

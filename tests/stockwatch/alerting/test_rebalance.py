@@ -50,6 +50,9 @@ class StepSource:
     def commit(self) -> None:
         self.commits += 1
 
+    def has_read_all(self) -> bool:
+        return True
+
     def leave(self) -> None:
         self.on_revoke({PARTITION})
 

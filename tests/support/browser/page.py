@@ -13,6 +13,13 @@ CONNECTION_ERRORS = ("WebSocket connection to ", "Failed to load resource: net::
 BLOCK_SOCKETS = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
 """A script after which the page cannot open a WebSocket."""
 
+BLOCK_STREAMS = """
+delete window.SharedWorker;
+const unblockedFetch = fetch;
+fetch = (...given) => `${given[0]}`.startsWith("/stream?") ? Promise.reject(TypeError()) : unblockedFetch(...given);
+"""
+"""A script after which the page cannot open a stream."""
+
 
 def row_of(page: Page, symbol: str) -> Locator:
     return page.locator(f'tr[data-symbol="{symbol}"]')

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
-from stockwatch.local.redis_server import free_port
+from stockwatch.local.redis_server import StartedInBlock, free_port
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
 from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
@@ -117,7 +116,7 @@ class Broker:
         self._reaper.forget(self.process.pid)
 
 
-class Brokers:
+class Brokers(StartedInBlock):
     """A cluster of three brokers.
 
     `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower.
@@ -244,12 +243,3 @@ class Brokers:
             if node.running:
                 node.kill()
         self._reaper.close()
-
-    def __enter__(self) -> "Brokers":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -50,7 +50,11 @@ class TcpProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self.target)
+                try:
+                    server = socket.create_connection(self.target)
+                except ConnectionRefusedError:  # the server has stopped, and may start again
+                    client.close()
+                    continue
                 self._sockets += client, server
                 state = self.connection_state()
                 for arguments in ((client, server, state, True), (server, client, state, False)):

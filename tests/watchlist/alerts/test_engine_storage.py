@@ -157,7 +157,7 @@ def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert)
     assert (row.arming, row.side, row.level, row.price, row.source, row.late) == (1, -1, 100.0, 101.0, "kraken", True)
     assert row.received_at == datetime.fromtimestamp(1_766_480_000, UTC)
     found = Delivery.objects.order_by("channel").values_list("firing", "channel", "state")
-    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "waiting")]
+    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "done")]
 
 
 def test_an_alert_that_a_person_changed_or_deleted_meanwhile_does_not_fire(alert: Alert):

@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
 from watchlist.gateway import list_changes
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges, read_versions
-from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.web_sessions import AccountSession, find_account_session
 from watchlist.models import Watchlist

@@ -143,6 +143,22 @@ def test_an_emptied_list_gets_its_symbols_back(visit):
     assert rows_of(visit("undo", undo=undos_of(page)[0])) == before
 
 
+def test_an_emptied_example_list_gets_its_symbols_back_beside_those_that_were_added_since(visit):
+    before = rows_of(visit())
+    page = visit("change-tabs", do="clear")
+    tabs = list(tabs_of(visit("change-tabs", do="rename", name="Mine")))
+    visit("add-symbols", symbol="T8")
+    restored = visit("undo", undo=undos_of(page)[0])
+    assert rows_of(restored) == [*before, "T8"]
+    assert list(tabs_of(restored)) == tabs == ["Mine"]
+
+
+def test_an_undo_keeps_the_list_that_stored_the_example(visit):
+    page = visit("change-tabs", do="clear")
+    stored = tabs_of(visit())
+    assert tabs_of(visit("undo", undo=undos_of(page)[0])) == stored
+
+
 def test_an_undo_of_a_visitor_is_not_offered_to_the_account(client, tickers, store, person):
     client.post(reverse("change-list"), {"remove": "AAPL"})
     [undo] = undos_of(client.get("/"))

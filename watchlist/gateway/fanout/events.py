@@ -30,6 +30,11 @@ def make_event(update: UpdateMessage) -> bytes:
     return b"event: update\nid: %d\ndata: %b\n\n" % (update.seq_id, data)
 
 
+def make_heartbeat(payload: bytes) -> bytes:
+    """Returns the event of a heartbeat. `payload` is the JSON text of the `heartbeat` frame of `/ws`."""
+    return b"event: heartbeat\ndata: %b\n\n" % payload
+
+
 def make_retry(milliseconds: int) -> bytes:
     """Returns the line that tells the client how long to wait before it connects again."""
     return b"retry: %d\n\n" % milliseconds

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from feeds.symbols import upper_case
+from watchlist.gateway.connection_options import parse_heartbeat
 from watchlist.gateway.protocol import BadRequest
 
 MAX_QUERY_BYTES = 16 * 1024
@@ -17,15 +18,16 @@ class StreamQuery:
     """What a client of `/stream` requests.
 
     `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `max_hz` is the most updates per second
-    of each symbol, or None for no limit.
+    of each symbol, or None for no limit. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
     """
 
     symbols: tuple[str, ...]
     max_hz: float | None = None
+    heartbeat: int = 0
 
 
 def parse_stream_query(query: bytes, max_symbols: int) -> StreamQuery:
-    """Parses `symbols=AAPL,BTC/USD&max_hz=4`. Ignores other keys. Raises BadRequest for an invalid query."""
+    """Parses a query such as `symbols=AAPL,BTC/USD&max_hz=4&heartbeat=15`. Ignores other keys. Raises BadRequest."""
     if len(query) > MAX_QUERY_BYTES:
         raise BadRequest(f"The query has more than {MAX_QUERY_BYTES} bytes")
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -35,7 +37,7 @@ def parse_stream_query(query: bytes, max_symbols: int) -> StreamQuery:
         raise BadRequest("symbols must name symbols separated by commas, such as symbols=AAPL,GOOG")
     if len(symbols) > max_symbols:
         raise BadRequest(f"At most {max_symbols} symbols per stream: {len(symbols)} requested")
-    return StreamQuery(symbols, _parse_hertz(values.get("max_hz", [])))
+    return StreamQuery(symbols, _parse_hertz(values.get("max_hz", [])), parse_heartbeat(values.get("heartbeat", [])))
 
 
 def _parse_hertz(values: Sequence[str]) -> float | None:

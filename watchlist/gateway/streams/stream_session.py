@@ -1,10 +1,11 @@
-"""Opens a stream, and handles its comments and time-outs.
+"""Opens a stream, and handles its comments, heartbeats and time-outs.
 
 A stream is the response to `GET /stream`: server-sent events until the client or the gateway ends the connection.
 """
 
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout.delivery import Delivery
-from watchlist.gateway.fanout.events import COMMENT, make_retry
+from watchlist.gateway.fanout.events import COMMENT, make_heartbeat, make_retry
 from watchlist.gateway.fanout.outbox import Outbox, Transport
 from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, name_list
 from watchlist.gateway.sockets.admission import Admitted
@@ -26,7 +27,7 @@ class StreamSession(Session):
     __slots__ = ()
 
     def sweep(self, now: float, late: float = 0.0) -> None:
-        """Sends a comment if it is due. Closes the stream if the client does not read."""
+        """Sends a comment or a heartbeat if it is due. Closes the stream if the client does not read."""
         outbox = self.outbox
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
@@ -37,6 +38,18 @@ class StreamSession(Session):
         elif now - self.last_ping_at >= COMMENT_SECONDS:
             self.last_ping_at = now
             outbox.reply_frame(COMMENT)
+        if self.options.heartbeat and outbox.open and not self.closing_since and now >= self._next_heartbeat:
+            self._send_heartbeat(now)
+
+    def send_heartbeat_at_once(self) -> None:
+        """Sends the first heartbeat if the client has asked for heartbeats. It tells the client the server's time."""
+        if self.options.heartbeat:
+            self._send_heartbeat(self.opened_at)
+
+    def _reply(self, payload: bytes, now: float) -> None:
+        """Sends a heartbeat, which is the only reply of a stream."""
+        if not self.outbox.reply_frame(make_heartbeat(payload)):
+            self.close(CloseCode.SLOW, now)
 
 
 def check_symbols(connections: Connections, result: Admitted | Refusal, query: StreamQuery) -> Admitted | Problem:
@@ -62,8 +75,9 @@ def open_stream(
     options = None if query.max_hz is None else {"max_hz": query.max_hz}
     delivery = Delivery(events=True).with_options(options)
     outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
-    session = StreamSession(context, outbox, context.clock.now())
-    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address)
+    session = StreamSession(context, outbox, context.clock.now(), ConnectionOptions(heartbeat=query.heartbeat))
+    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address, admitted.token)
     outbox.reply_frame(make_retry(RETRY_MS + connections.choose_retry_ms()))
+    session.send_heartbeat_at_once()
     context.hub.subscribe(outbox, query.symbols)
     return session

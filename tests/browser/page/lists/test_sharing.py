@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.support.browser.axe import violations_on
 from tests.support.browser.page import (
     BLOCK_SOCKETS,
+    BLOCK_STREAMS,
     DESKTOP,
     PHONE,
     cell,
@@ -115,13 +116,18 @@ def test_an_empty_shared_page_follows_the_owner_and_ends_with_the_link(
     ignore_missing_page(browser_errors)
 
 
+@pytest.mark.parametrize(
+    ("blocked", "label"),
+    [(BLOCK_SOCKETS, "No prices yet"), (BLOCK_SOCKETS + BLOCK_STREAMS, "Delayed: polling")],
+    ids=["stream", "polling"],
+)
 def test_a_page_without_a_socket_loses_the_list_too(
-    owner: Page, open_page: Callable[..., Page], browser_errors: list[str]
+    owner: Page, open_page: Callable[..., Page], browser_errors: list[str], blocked: str, label: str
 ):
     reader = open_page()
-    reader.add_init_script(BLOCK_SOCKETS)
+    reader.add_init_script(blocked)
     reader.goto(share(owner))
-    expect_status(reader, "delayed", "Delayed: polling")
+    expect(reader.locator("#status span")).to_have_text(label)
     owner.get_by_role("button", name="Revoke the link").click()
     expect(reader.get_by_role("heading", name="This link shows no list")).to_be_visible()
     ignore_missing_page(browser_errors)

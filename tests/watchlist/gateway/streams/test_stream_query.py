@@ -15,6 +15,7 @@ from watchlist.gateway.streams.stream_query import MAX_QUERY_BYTES, StreamQuery,
         (b"max_hz=0.5&symbols=A&more=1", StreamQuery(("A",), 0.5)),
         (b"symbols=A&max_hz=0", StreamQuery(("A",), 0.0)),
         (b"symbols=%C3%9F", StreamQuery(("ß",))),
+        (b"symbols=A&heartbeat=15", StreamQuery(("A",), None, 15)),
     ],
 )
 def test_a_query_names_symbols_and_a_rate(query, parsed):
@@ -35,6 +36,8 @@ def test_a_query_names_symbols_and_a_rate(query, parsed):
         (b"symbols=A&max_hz=1e9", "max_hz must be a number"),
         (b"symbols=A&max_hz=1111111111", "max_hz must be a number"),
         (b"symbols=A&max_hz=%D9%A1", "max_hz must be a number"),
+        (b"symbols=A&heartbeat=", "heartbeat must be a whole number"),
+        (b"symbols=A&heartbeat=61", "heartbeat must be a whole number"),
         (b"symbols=A&" + b"x" * MAX_QUERY_BYTES, "more than 16384 bytes"),
     ],
 )

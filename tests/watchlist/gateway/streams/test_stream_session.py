@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from tests.support.gateway.fakes import FakeTransport
 from tests.support.gateway.sessions import make_connections, publish
 from tests.support.gateway.streams import parse_events
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.connection_options import ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.refusal import Refusal
 from watchlist.gateway.streams.problem import Problem
@@ -18,9 +21,9 @@ def connections():
     return make_connections()
 
 
-def open_aapl(connections, room=None, max_hz=None):
+def open_aapl(connections, room=None, max_hz=None, heartbeat=0):
     transport = FakeTransport(room)
-    session = open_stream(connections, transport, ADMITTED, StreamQuery(("AAPL", "GOOG"), max_hz))
+    session = open_stream(connections, transport, ADMITTED, StreamQuery(("AAPL", "GOOG"), max_hz, heartbeat))
     transport.on_writable = session.outbox.resume
     return session
 
@@ -51,6 +54,24 @@ def test_a_comment_is_sent_at_each_interval(connections):
     for seconds in (COMMENT_SECONDS - 1, COMMENT_SECONDS, COMMENT_SECONDS + 1, 2 * COMMENT_SECONDS):
         session.sweep(seconds)
     assert text_of(session).removeprefix(before) == ":\n\n" * 2
+
+
+def test_heartbeats_tell_the_time_first_and_at_each_interval(connections):
+    session = open_aapl(connections, heartbeat=10)
+    publish(session, "AAPL", 1)
+    for seconds in (9.0, 10.0, 11.0, 19.0, 20.0):
+        session.sweep(seconds)
+    events = parse_events(text_of(session))
+    assert [event.event for event in events] == ["heartbeat", "update", "heartbeat", "heartbeat"]
+    beats = [json.loads(event.data) for event in events if event.event == "heartbeat"]
+    assert [beat["n"] for beat in beats] == [1, 2, 3]
+    assert {beat["timestamp"] for beat in beats} == {connections.context.clock.unix_micros()}
+
+
+def test_a_client_that_does_not_read_is_sent_no_heartbeats(connections):
+    session = open_aapl(connections, room=3, heartbeat=1)
+    session.sweep(5.0)
+    assert text_of(session) == "ret"
 
 
 def test_a_stream_without_requests_and_pongs_stays_open(connections):
