@@ -18,7 +18,7 @@ OVERLAP_READINGS = 10
 """How many readings look for a firing that was written late: a larger id may become visible first."""
 OVERLAP_IDS = 1000
 """How many ids before the newest one the first readings look at, for the same reason."""
-MAX_NEW_ACCOUNTS = 200
+MAX_NEW_ACCOUNTS = 100
 """For how many accounts of new sockets one reading looks up missed firings. The others wait for the next reading."""
 
 Messages = Mapping[int, Sequence[StateMessage]]
@@ -52,7 +52,7 @@ class FiringNotices:
         newest = await read_newest_id()
         after = self._newest_ids[0] if self._newest_ids else 0
         since = datetime.fromtimestamp(self._unix_micros() / 1e6, UTC) - MISSED_PERIOD
-        fresh = await read_recent(current, after, since, MAX_FRAMES + 1) if current else {}
+        fresh = await read_recent(current, after, since, MAX_FRAMES + 1) if current and newest > after else {}
         missed = await read_recent(behind, 0, since, MAX_FRAMES + 1) if behind else {}
         self._newest_ids.append(newest if self._newest_ids else max(0, newest - OVERLAP_IDS))
         self._send(
