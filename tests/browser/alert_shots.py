@@ -11,22 +11,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from feeds.store.feed_state import FeedState, FeedStateStore
 from tests.support.browser.alert_rows import set_alerts, set_engine, store_week
 from tests.support.browser.axe import violations_on
-from tests.support.browser.chromium import launch_browser
+from tests.support.browser.chromium import SIZES, launch_browser
 from tests.support.browser.market import PRICES, put_bars
 from tests.support.browser.page import sign_in
 from tests.support.browser.site import ROOT, Site
 
 FOLDER = ROOT / "shots"
-SIZES = {
-    "light": {"viewport": {"width": 1360, "height": 860}, "color_scheme": "light"},
-    "phone-dark": {
-        "viewport": {"width": 360, "height": 780},
-        "device_scale_factor": 2,
-        "has_touch": True,
-        "is_mobile": True,
-        "color_scheme": "dark",
-    },
-}
 NEW = "/alerts/new/?symbol=AAPL"
 SOURCES = {"MSFT": "kraken", "GOOG": "alpaca", "AMZN": "alpaca", "TSLA": "alpaca"}
 """The sources of some tickers, which have a state each."""
