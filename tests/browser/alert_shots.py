@@ -91,6 +91,12 @@ class Photographer:
             print(file.relative_to(ROOT), flush=True)
 
 
+def submit(page: Page, button: str) -> None:
+    """Presses a button of a form, and waits until the answer is loaded with its styles."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button).first.click()
+
+
 def fill(page: Page, **values: str) -> None:
     page.get_by_label("Level", exact=True).fill(values.get("level", "227"))
     page.get_by_label("Note").fill("Sell half")
@@ -99,14 +105,14 @@ def fill(page: Page, **values: str) -> None:
 def preview(page: Page) -> None:
     fill(page)
     page.get_by_label("Fires").select_option("each")
-    page.get_by_role("button", name="Preview").click()
+    submit(page, "Preview")
 
 
 def preview_window(page: Page) -> None:
     page.get_by_label("Condition").select_option("window_percent")
     page.get_by_label("Percent").fill("-1")
     page.get_by_label("Time in minutes").fill("90")
-    page.get_by_role("button", name="Preview").click()
+    submit(page, "Preview")
 
 
 def make_errors(page: Page) -> None:
@@ -114,17 +120,17 @@ def make_errors(page: Page) -> None:
     page.get_by_label("Level", exact=True).fill("-5")
     page.get_by_label("Expires").fill("2001-01-01T12:00")
     page.get_by_label("Page").uncheck()
-    page.get_by_role("button", name="Create alert").click()
+    submit(page, "Create alert")
 
 
 def create_true(page: Page) -> None:
     fill(page, level="200")
-    page.get_by_role("button", name="Create alert").click()
+    submit(page, "Create alert")
 
 
 def delete_first(page: Page) -> None:
     page.locator("#alerts summary").first.click()
-    page.get_by_role("button", name="Delete").first.click()
+    submit(page, "Delete")
 
 
 def take_lists(photographer: Photographer) -> None:
@@ -158,7 +164,7 @@ def take_forms(photographer: Photographer) -> None:
     photographer.take("drawer", "/s/AAPL")
     photographer.take("header", "/")
     set_alerts(photographer.site, *[{"symbol": "AAPL", "level": 230.0 + number} for number in range(200)])
-    photographer.take("full", NEW, lambda page: (fill(page), page.get_by_role("button", name="Create alert").click()))
+    photographer.take("full", NEW, lambda page: (fill(page), submit(page, "Create alert")))
     photographer.take(
         "full-list",
         "/alerts/",

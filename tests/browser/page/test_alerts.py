@@ -93,8 +93,8 @@ def test_the_pages_of_alerts_have_no_violations(
     page = open_page("/alerts/", color_scheme=theme, **options)
     assert violations_on(page) == []
     page.goto("/sign-in/?next=/alerts/")
-    sign_in(page)
-    expect(page.get_by_role("heading", name="Alerts", exact=False)).to_be_visible()
+    with page.expect_navigation():  # until the styles are loaded
+        sign_in(page)
     page.locator("#alerts summary").first.click()
     assert violations_on(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -102,7 +102,8 @@ def test_the_pages_of_alerts_have_no_violations(
     assert violations_on(page) == []
     page.goto("/alerts/new/?symbol=AAPL")
     page.get_by_label("Level", exact=True).fill("-5")
-    page.get_by_role("button", name="Create alert").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Create alert").click()
     expect(page.get_by_text("A level is above 0")).to_be_visible()
     assert violations_on(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
