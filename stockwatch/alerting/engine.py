@@ -23,8 +23,10 @@ from feeds.records import read_source, read_update
 from feeds.retry import CircuitBreaker, Outage, retry
 from feeds.source_names import SIMULATED
 from feeds.stop_signals import run_until
+from feeds.store.feed_state import FeedState
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
+from stockwatch.alerting.silence_watch import SilenceWatch
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
 from watchlist.alerts.engine_storage import read_reference
@@ -57,6 +59,7 @@ class AlertEngine:
 
     `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
     returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` finds the prices of windows.
+    `find_sources` returns the states of the sources.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class AlertEngine:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         find_closes: FindCloses = read_minutes,
+        find_sources: Callable[[], Mapping[str, FeedState]] = dict,
     ) -> None:
         self._source = source
         self._publish = publish
@@ -77,6 +81,7 @@ class AlertEngine:
         self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
         self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
+        self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now)
         self._sync_at = 0.0
         self._paused = False
         self._left = False
@@ -176,6 +181,9 @@ class AlertEngine:
             # An update that was not read yet can still fire an alert, if it is older than the expiry.
             expired = int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US)
             self._evaluator.expire(expired, everywhere=self._source.has_read_all())
+            self._silence.check()
+        else:
+            self._silence.reset()
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.

@@ -17,7 +17,7 @@ from feeds.errors import TransientError
 from feeds.models import DayBar, Ticker, translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
-from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, MAX_WINDOW_SECONDS, PERCENT_KINDS, WINDOW_KINDS
+from watchlist.alerts.conditions import CREATABLE, MAX_WINDOW_SECONDS, PERCENT_KINDS, VALUELESS_KINDS, WINDOW_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
 from watchlist.prices.change import reference_price
 
@@ -268,7 +268,7 @@ def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
         silent_until,
     ) = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
-    value = 0.0 if kind in EXTREME_KINDS else percent if kind in PERCENT_KINDS else level
+    value = 0.0 if kind in VALUELESS_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
         return None
     if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):
