@@ -124,6 +124,7 @@ if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
 # --- Alert engine ---------------------------------------------------------------------------------------------------
 ALERTS_GROUP_ID = env.matching_text("ALERTS_GROUP_ID", "stock-alerts-group", _GROUP, _GROUP_DESCRIPTION)
 ALERTS_METRICS_PORT = env.integer("ALERTS_METRICS_PORT", 0, maximum=65535)
+ALERTS_RETENTION = env.duration("ALERTS_RETENTION", "8760h", minimum="24h")
 if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
     raise BadVariable("ALERTS_GROUP_ID", ALERTS_GROUP_ID, "another group than processor and recorder have")
 
