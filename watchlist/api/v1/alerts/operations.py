@@ -116,7 +116,7 @@ def _check_channels(owner: User, channels: list[str]) -> None:
     available = available_channels(owner)
     for channel in channels:
         if channel not in available:
-            raise HttpError(422, f"This account has no channel {channel}.")
+            raise HttpError(422, f"The channel {channel} is not set up for this account.")
 
 
 def _check_note(note: str) -> None:
