@@ -111,7 +111,7 @@ class Connections:
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         if options.meta:
-            outbox.send(self._current_states())
+            outbox.send(self.current_states())
         self.add(session, account_session, unverified_key, address)
         return session
 
@@ -200,8 +200,8 @@ class Connections:
         """Returns a random number of milliseconds. Clients wait this long so that they do not all connect at once."""
         return self._rng.randrange(RETRY_SPREAD_MS)
 
-    def _current_states(self) -> list[StateMessage]:
-        """Returns the messages about the sources, for a new socket with `?meta=1`.
+    def current_states(self) -> list[StateMessage]:
+        """Returns the messages about the sources, for a new connection with `?meta=1`.
 
         While the database is unavailable, a message about the database comes first.
         """
