@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-stream shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -100,6 +100,9 @@ bench-charts: dev ## measure chart queries over 21.6 million minute bars; on Pos
 
 bench-alerts: dev ## measure the alert engine with a million alerts on 500 symbols
 	@exec $(PY) -m tests.bench.alerts
+
+bench-alert-ledger: dev ## kill alert engines for 12 minutes and compare 100,000 alerts with a plain computation, on PostgreSQL
+	@exec .ci/postgres $(PY) -m tests.bench.alert_ledger
 
 bench-replay: dev ## records a day of 500 symbols three times and compares the rows
 	@exec $(PY) -m tests.bench.replay

@@ -1,4 +1,4 @@
-"""Defines how Redis stores bars. Pure.
+"""Defines how Redis stores bars, and joins the prices of bars. Pure.
 
 A bar summarizes the prices of one symbol in one second, minute or day. The bar of a day is stored as JSON. Bars of
 seconds and minutes are stored in rings. A ring is a Redis string with a fixed number of slots, and each new bar
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,6 +24,24 @@ VOLUME_UNIT = 1e-8
 
 MAX_VOLUME = 2**63 - 1
 """The greatest volume of a bar: 92 billion shares or coins."""
+
+
+class BarPrices(Protocol):
+    """The prices of a bar."""
+
+    @property
+    def open(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def close(self) -> float: ...
+
+
+def join_prices(earlier: BarPrices, later: BarPrices) -> tuple[float, float, float, float]:
+    """Returns open, high, low and close of the time of both bars."""
+    return earlier.open, max(earlier.high, later.high), min(earlier.low, later.low), later.close
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,9 @@
-"""Defines and serves the Prometheus metrics of generator, feeder, processor, recorder and alert engine.
+"""Defines the Prometheus metrics of generator, feeder, processor, recorder, alert engine and sender.
 
 Code changes a metric once per batch of updates, never once per update.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 PRODUCED = Counter("stockwatch_generator_produced", "Updates added to the producer's queue.")
 DELIVERED = Counter("stockwatch_generator_delivered", "Updates that the brokers acknowledged.")
@@ -110,17 +110,11 @@ ALERTS_DELAY = Histogram(
     buckets=LATENCY_BUCKETS,
 )
 
-
-def serve_metrics(port: int, variable: str) -> None:
-    """Serves `/metrics` on a port. Port 0 means that nothing is served.
-
-    `variable` names the setting that contains the port. Raises SystemExit if the port cannot be used.
-    """
-    if port == 0:
-        return
-    try:
-        start_http_server(port)
-    except OSError as error:
-        raise SystemExit(
-            f"stockwatch: {variable}={port} cannot be used: {error.strerror}; set another port or 0"
-        ) from error
+DELIVERY_SENT = Counter("stockwatch_delivery_sent", "Firings delivered by the sender.", ["channel"])
+DELIVERY_RETRIED = Counter(
+    "stockwatch_delivery_retried", "Failed attempts after which another one follows.", ["channel"]
+)
+DELIVERY_FAILED = Counter("stockwatch_delivery_failed", "Deliveries that were given up.", ["channel"])
+DELIVERY_RETRIES = Counter("stockwatch_delivery_database_retries", "Times that the database did not answer the sender.")
+DELIVERY_WAITING = Gauge("stockwatch_delivery_waiting", "Deliveries that are not finished.")
+DELIVERY_OLDEST = Gauge("stockwatch_delivery_oldest_seconds", "Age of the oldest firing whose delivery waits; else 0.")

@@ -5,12 +5,41 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from random import Random
+from weakref import WeakSet
 
 import structlog
 
 from feeds.errors import TransientError
 
 log = structlog.get_logger(__name__)
+
+SERVICES = ("Kafka", "Redis", "database")
+"""The services that the programs need. The name of an outage begins with its service."""
+
+
+class Outages:
+    """Knows which services are unavailable to a process. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: WeakSet[Outage] = WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, outage: "Outage") -> None:
+        with self._lock:
+            self._known.add(outage)
+
+    def find_services(self) -> list[str]:
+        """Returns the unavailable services in lower case: `kafka`, `redis`, `database`."""
+        with self._lock:
+            ongoing = [outage.service for outage in self._known if outage.ongoing]
+        return [service.lower() for service in SERVICES if any(name.startswith(service) for name in ongoing)]
+
+
+outages = Outages()
+"""All outages of this process."""
+
+MAX_RETRY_SECONDS = 1.0
+"""The longest wait of `retry`."""
 
 
 class Outage:
@@ -19,11 +48,12 @@ class Outage:
     Further failures during the same outage are not logged.
     """
 
-    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic, outages: Outages = outages) -> None:
         self.service = service
         self._clock = clock
         self._since: float | None = None
         self._lock = threading.Lock()
+        outages.add(self)
 
     @property
     def ongoing(self) -> bool:
@@ -82,6 +112,25 @@ class Backoff:
     def reset(self) -> None:
         """Makes `initial` the upper limit of the next wait. Call this method after a success."""
         self._ceiling = self._initial
+
+
+def retry(call: Callable[[], object], outage: Outage, stop: threading.Event, rng: Random, effect: str = "") -> bool:
+    """Repeats `call` until it raises no TransientError. Returns False if `stop` was set first.
+
+    Waits at most MAX_RETRY_SECONDS between two calls. All other errors are raised. `effect` follows the error in the
+    log.
+    """
+    backoff = Backoff(rng, maximum=MAX_RETRY_SECONDS)
+    while not stop.is_set():
+        try:
+            call()
+        except TransientError as error:
+            outage.begin(f"{error}{effect}")
+            stop.wait(backoff())
+        else:
+            outage.end()
+            return True
+    return False
 
 
 class CircuitBreaker:

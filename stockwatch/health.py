@@ -7,13 +7,14 @@ import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
 from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from feeds.errors import StoreUnavailable
 from feeds.store.cluster.client import ClusterClient
 from feeds.store.connection import PROBE, connect
+from stockwatch.metrics_access import may_see_metrics
 from watchlist.lists.search import served_sources
 from watchlist.prices.source_states import read_source_states
 
@@ -30,16 +31,18 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-def show_ready(_request: HttpRequest) -> HttpResponse:
+def show_ready(request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis answers, the database answers, and all `more_checks` pass.
 
     If one of them fails, answers 503 with the names of the failed checks. A disconnected source of prices is shown, but
-    does not cause a 503.
+    does not cause a 503. Clients outside METRICS_ALLOWED_NETWORKS get only the status.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
     if "redis" not in down:  # Without Redis no price arrives either.
         down += [name for name, passes in more_checks.items() if not passes()]
+    if not _may_see_metrics(request):
+        return JsonResponse({"status": "not ready" if down else "ready"}, status=503 if down else 200)
     sources = {} if {"redis", "database"}.intersection(down) else describe_source_states()
     body = {"sources": sources, **describe_nodes()}
     if down:
@@ -49,9 +52,20 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-def show_metrics(_request: HttpRequest) -> HttpResponse:
-    """Returns the metrics in the Prometheus text format. The gateway's metrics are totals over its processes."""
+def show_metrics(request: HttpRequest) -> HttpResponse:
+    """Returns the metrics in the Prometheus text format. The gateway's metrics are totals over its processes.
+
+    Clients outside METRICS_ALLOWED_NETWORKS get 403.
+    """
+    if not _may_see_metrics(request):
+        return HttpResponseForbidden(
+            "Metrics are shown to METRICS_ALLOWED_NETWORKS only.\n", content_type="text/plain; charset=utf-8"
+        )
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_see_metrics(request: HttpRequest) -> bool:
+    return may_see_metrics(request.META, settings.METRICS_ALLOWED_NETWORKS, settings.GATEWAY_TRUSTED_PROXIES)
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:

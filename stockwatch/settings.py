@@ -6,13 +6,14 @@ Environment variables override the variables in the file `.env` of the root fold
 
 import os
 from pathlib import Path
-from typing import Any
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
+from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
+from stockwatch.redis_address import describe_channels_host, read_redis_address
 from stockwatch.server_urls import read_database_url, read_email_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -54,30 +55,24 @@ LOGGING_CONFIG = None  # `configure` below handles the records of Django and all
 configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
-_ONE_SERVER = ": one server, without redis://, user or password (REDIS_PASSWORD holds the password)"
-REDIS_CLUSTER = env.boolean("REDIS_CLUSTER")
-REDIS_PASSWORD = env.text("REDIS_PASSWORD")
-REDIS_DB = env.integer("REDIS_DB", 0, maximum=1023)
-REDIS: dict[str, Any]
-if REDIS_CLUSTER:
-    if REDIS_DB:
-        raise BadVariable("REDIS_DB", str(REDIS_DB), "0 when REDIS_CLUSTER is true: a cluster has no other database")
-    REDIS = {"nodes": env.nodes("REDIS_ADDR", "localhost:6379"), "password": REDIS_PASSWORD or None}
-    _host, _port = REDIS["nodes"][0]
-    _redis_host = {"host": _host, "port": _port, "password": REDIS_PASSWORD or None, "protocol": 2}
-    _price_layer = ("watchlist.gateway.fanout.cluster_layer.ClusterChannelLayer", REDIS)
-else:
-    _host, _port = env.address("REDIS_ADDR", "localhost:6379", _ONE_SERVER)
-    REDIS = {"host": _host or "localhost", "port": _port, "password": REDIS_PASSWORD or None, "db": REDIS_DB}
-    _redis_host = {**REDIS, "protocol": 2}
-    _price_layer = ("watchlist.gateway.fanout.channel_layer.PricesChannelLayer", {"hosts": [_redis_host]})
+REDIS = read_redis_address(env)
+REDIS_CLUSTER = "nodes" in REDIS
+REDIS_PASSWORD = REDIS["password"] or ""
+_redis_layer = (
+    ("watchlist.gateway.fanout.cluster_layer.ClusterChannelLayer", REDIS)
+    if REDIS_CLUSTER
+    else ("watchlist.gateway.fanout.channel_layer.PricesChannelLayer", {"hosts": [{**REDIS, "protocol": 2}]})
+)
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
+KAFKA_OPTIONS = read_kafka_options(env)
 _TOPIC = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"
 _TOPIC_DESCRIPTION = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not . or .."
 KAFKA_TOPIC = env.matching_text("KAFKA_TOPIC", "market_ticks", _TOPIC, _TOPIC_DESCRIPTION)
 KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", minimum="1m")
+KAFKA_TOPIC_PARTITIONS = env.integer("KAFKA_TOPIC_PARTITIONS", 4, minimum=1, maximum=1000)
+KAFKA_TOPIC_REPLICAS = env.integer("KAFKA_TOPIC_REPLICAS", 3, minimum=1, maximum=10)
 KAFKA_DLQ_TOPIC = env.matching_text("KAFKA_DLQ_TOPIC", "market_ticks.dlq", _TOPIC, _TOPIC_DESCRIPTION)
 if KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
     raise BadVariable(
@@ -133,8 +128,17 @@ if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
 # --- Alert engine ---------------------------------------------------------------------------------------------------
 ALERTS_GROUP_ID = env.matching_text("ALERTS_GROUP_ID", "stock-alerts-group", _GROUP, _GROUP_DESCRIPTION)
 ALERTS_METRICS_PORT = env.integer("ALERTS_METRICS_PORT", 0, maximum=65535)
+ALERTS_RETENTION = env.duration("ALERTS_RETENTION", "8760h", minimum="24h")
 if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
     raise BadVariable("ALERTS_GROUP_ID", ALERTS_GROUP_ID, "another group than processor and recorder have")
+
+# --- Delivery -------------------------------------------------------------------------------------------------------
+DELIVERY_METRICS_PORT = env.integer("DELIVERY_METRICS_PORT", 0, maximum=65535)
+DELIVERY_LEASE = env.duration("DELIVERY_LEASE", "30s", minimum="1s", maximum="1h")
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+APPRISE_SERVICES = env.choices("APPRISE_SERVICES", ["ntfys", "tgram", "discord", "slack", "pover"])
+HAS_SITE_URL = env.is_set("SITE_URL")
+SITE_URL = env.server_url("SITE_URL", "https", "http") or f"http://localhost:{APP_PORT}"
 
 # --- Market -----------------------------------------------------------------------------------------------------
 MARKET_DAY_START = env.time_of_day("MARKET_DAY_START", "00:00")
@@ -144,6 +148,10 @@ MARKET_TIME_ZONE = env.time_zone("MARKET_TIME_ZONE", "UTC")
 GATEWAY_VALID_TICKERS = env.symbols("GATEWAY_VALID_TICKERS")
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
 GATEWAY_TRUSTED_PROXIES = env.networks("GATEWAY_TRUSTED_PROXIES")
+METRICS_ALLOWED_NETWORKS = env.networks(
+    "METRICS_ALLOWED_NETWORKS",
+    "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
+)
 GATEWAY_PROCESSES = env.integer("GATEWAY_PROCESSES", 0, maximum=1024)
 GATEWAY_RELAY = env.boolean("GATEWAY_RELAY", True)
 GATEWAY_DRAIN = env.duration("GATEWAY_DRAIN", "5s", minimum="0s")
@@ -207,11 +215,11 @@ TEMPLATES = [
 ]
 CHANNEL_LAYERS = {
     # The groups of this layer are the Redis channels prices.SYMBOL. Only the gateway's intake uses this layer.
-    "prices": {"BACKEND": _price_layer[0], "CONFIG": _price_layer[1]},
+    "prices": {"BACKEND": _redis_layer[0], "CONFIG": _redis_layer[1]},
     # For other uses of Channels. The gateway does not use this layer.
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [_redis_host]},
+        "CONFIG": {"hosts": [describe_channels_host(REDIS)]},
     },
 }
 

@@ -101,9 +101,9 @@ class Firing(models.Model):
     """One event: the condition of an alert became true. An alert fires at most once per arming.
 
     The update that caused the firing has the price `price`, the time `timestamp` (microseconds, from the exchange) and
-    the number `seq_id`. `level` is the level that the price reached; `reference` is the reference price of the day, or
-    null if the alert has none. `side` is the side on which the alert was armed. `late` says that a newer update of the
-    symbol had arrived before.
+    the number `seq_id`. `level` is the level that the price reached; `reference` is the price to which a percentage
+    refers, or null if the alert has none. `side` is the side on which the alert was armed. `late` says that a newer
+    update of the symbol had arrived before.
 
     `received_at` is the time at which Kafka got the update, or null if it is unknown. The engine evaluated the update
     at `evaluated_at` and began to write this row at `recorded_at`. `blind_us` says for how many microseconds the alert
@@ -176,7 +176,9 @@ class AlertProgress(models.Model):
 
     The engine writes this row after the alerts and firings of the symbol, about once a second. A restarted engine
     continues with it. `price`, `timestamp`, `seq_id` and `source` belong to the newest update. `day` is the ordinal of
-    its market day. `reference` is the reference price of that day; null if the engine does not know it yet.
+    its market day. `reference` is the reference price of that day. `day_high` and `day_low` are the highest and the
+    lowest price of that day so far, `past_high` and `past_low` those of the 52 weeks before it. A price that the engine
+    does not know is null.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
@@ -186,6 +188,10 @@ class AlertProgress(models.Model):
     source = models.CharField(max_length=MAX_SOURCE_LENGTH)
     day = models.IntegerField()
     reference = models.FloatField(null=True)
+    day_high = models.FloatField(null=True)
+    day_low = models.FloatField(null=True)
+    past_high = models.FloatField(null=True)
+    past_low = models.FloatField(null=True)
 
     class Meta:
         verbose_name_plural = "alert progress"

@@ -20,6 +20,8 @@
     │   ├── BadAlert       an option of the alert is not allowed, or its state does not allow the change
     │   ├── NoSuchAlert    the account has no such alert
     │   └── TooManyAlerts  the account has the maximum number of alerts
+    ├── BadTarget          firings cannot be delivered to this URL; the text is shown to the person
+    ├── AppriseMissing     APPRISE_SERVICES is set and the optional package is not installed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
 Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
@@ -115,6 +117,14 @@ class NoSuchAlert(AlertRefused):
 
 class TooManyAlerts(AlertRefused):
     """A person who has the maximum number of alerts tried to create an alert."""
+
+
+class BadTarget(WatchlistError):
+    """Firings cannot be delivered to the URL that a person entered. The message is a sentence to show to the person."""
+
+
+class AppriseMissing(WatchlistError):
+    """The setting APPRISE_SERVICES allows services, and the package `apprise` is not installed."""
 
 
 class UnreadableFile(WatchlistError):

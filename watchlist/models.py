@@ -1,6 +1,6 @@
 """Database tables of lists, preferences and personal tokens. The rules of changing lists are in `lists.rules`.
 
-Django finds the tables of `alert_models` because this module imports them.
+Django finds the tables of `alert_models` and `delivery_models` because this module imports them.
 """
 
 from typing import ClassVar
@@ -11,12 +11,15 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
+from watchlist.delivery_models import DeliveryLane, DeliveryTarget
 
 __all__ = [
     "Alert",
     "AlertProgress",
     "ApiToken",
     "Delivery",
+    "DeliveryLane",
+    "DeliveryTarget",
     "Entry",
     "Firing",
     "Preferences",

@@ -12,6 +12,7 @@ from django.utils.functional import lazy
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from watchlist.accounts import delivery_views as delivery
 from watchlist.accounts import token_views as tokens
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
@@ -23,7 +24,11 @@ from watchlist.page import audit_views as audit
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
+from watchlist.page.alerts.history_views import show_history
+from watchlist.page.alerts.list_views import change_alert, show_alerts
+from watchlist.page.alerts.new_views import show_new_alert
 from watchlist.page.column_views import change_columns
+from watchlist.page.levels.views import move_level, show_levels
 from watchlist.page.notes.views import change_note
 from watchlist.page.sharing.link_views import show_link
 from watchlist.page.sharing.shared_views import copy_shared_list, show_shared_list
@@ -39,11 +44,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("list/share/", show_link, name="share-list"),
     path("shared/<str:token>", show_shared_list, name="shared-list"),
     path("shared/<str:token>/copy/", copy_shared_list, name="copy-shared-list"),
+    path("alerts/levels/", show_levels, name="levels"),
+    path("alerts/levels/move/", move_level, name="move-level"),
     path("undo/", changes.undo_change, name="undo"),
     path("transfer/", transfer.show_transfer, name="transfer"),
     path("transfer/lists.csv", transfer.export_lists, name="export"),
     path("transfer/preview/", transfer.preview_import, name="import-preview"),
     path("transfer/import/", transfer.import_lists, name="import"),
+    path("alerts/", show_alerts, name="alerts"),
+    path("alerts/new/", show_new_alert, name="new-alert"),
+    path("alerts/change/", change_alert, name="change-alert"),
+    path("alerts/history/", show_history, name="alert-history"),
     path("feeds/audit", audit.show_audit, name="audit"),
     path("api/quotes", api.show_quotes, name="api-quotes"),
     path("api/days", api.show_days, name="api-days"),
@@ -60,6 +71,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
+    path("settings/delivery/", delivery.show_delivery, name="delivery"),
+    path("settings/delivery/stop/<str:token>/", delivery.stop_emails, name="stop-emails"),
     path("settings/tokens/", tokens.show_tokens, name="tokens"),
     path("settings/tokens/revoke/", tokens.revoke, name="revoke-token"),
     path(

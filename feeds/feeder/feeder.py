@@ -19,6 +19,7 @@ from feeds.feeder.owned_symbols import OwnedSymbols, Ownership
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.running_source import RunningSource
 from feeds.kafka.producer import UpdateProducer
+from feeds.program_health import heartbeat
 from feeds.records import TopicEnd
 from feeds.retry import Outage
 from feeds.sources.events import Trade
@@ -172,6 +173,7 @@ class Feeder:
             await asyncio.sleep(seconds)
 
     async def _tick(self) -> None:
+        heartbeat.beat()
         for running in self._sources.values():
             running.update_natives()
             running.check()

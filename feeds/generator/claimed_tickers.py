@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import TypeVar
 
 import structlog
 
@@ -11,14 +10,10 @@ from feeds import metrics
 from feeds.errors import BrokerUnavailable, StoreUnavailable, TransientError
 from feeds.generator.claims import Claims, Grant
 from feeds.kafka.producer import UpdateProducer
-from feeds.retry import Backoff, Outage
+from feeds.retry import Outage, retry
 from feeds.sources.simulated import Instrument, PriceSimulator
 
 log = structlog.get_logger(__name__)
-
-MAX_RETRY_SECONDS = 1.0
-
-T = TypeVar("T")
 
 
 class ClaimedTickers:
@@ -51,13 +46,15 @@ class ClaimedTickers:
 
         Repeats each step until it succeeds or `stop` is set. Returns whether all steps succeeded.
         """
-        instruments = retry(stop, self._database, self._read_tickers)
-        if instruments is None:
-            return False
-        self._instruments = instruments
-        if retry(stop, self._redis, self._take) is None:
-            return False
-        return retry(stop, self._producer.outage, self._claims.resume) is not None
+        steps: tuple[tuple[Callable[[], object], Outage], ...] = (
+            (self._read, self._database),
+            (self._take, self._redis),
+            (self._claims.resume, self._producer.outage),
+        )
+        return all(retry(step, outage, stop, Random()) for step, outage in steps)  # noqa: S311
+
+    def _read(self) -> None:
+        self._instruments = self._read_tickers()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -87,9 +84,8 @@ class ClaimedTickers:
         except BrokerUnavailable as error:
             self._producer.outage.begin(error)
 
-    def _take(self) -> bool:
+    def _take(self) -> None:
         self._claims.take([instrument.symbol for instrument in self._instruments])
-        return True
 
     def apply(self) -> None:
         """Makes the simulator feed the current tickers, and ends the grants of removed tickers."""
@@ -122,18 +118,3 @@ class ClaimedTickers:
             is_finished = self._producer.barrier()
             for grant in running:
                 grant.end(is_finished)
-
-
-def retry(stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
-    """Repeats `call` until it succeeds, and returns its result. Returns None if `stop` was set first."""
-    backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
-    while not stop.is_set():
-        try:
-            result = call()
-        except TransientError as error:
-            outage.begin(error)
-            stop.wait(backoff())
-        else:
-            outage.end()
-            return result
-    return None

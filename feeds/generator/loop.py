@@ -7,6 +7,7 @@ of the topic.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -15,11 +16,12 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable
-from feeds.generator.claimed_tickers import MAX_RETRY_SECONDS, ClaimedTickers
+from feeds.generator.claimed_tickers import ClaimedTickers
 from feeds.generator.claims import Claims
 from feeds.generator.steady_clock import SteadyClock
 from feeds.kafka.producer import UpdateProducer
-from feeds.retry import Backoff, Outage
+from feeds.program_health import heartbeat
+from feeds.retry import Outage, retry
 from feeds.sources.simulated import Instrument, PriceSimulator
 from feeds.store.ownership import Ownership
 from feeds.wire import Update, encode
@@ -115,17 +117,8 @@ class GeneratorLoop:
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
         """Takes the lease of the topic, with retries until `stop` is set. Returns whether the lease was taken."""
-        backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
-        while not stop.is_set():
-            try:
-                self._lease.acquire(stop.wait)
-            except StoreUnavailable as error:
-                self._redis.begin(f"{error}; waiting for the lease")
-                stop.wait(backoff())
-            else:
-                self._redis.end()
-                return True
-        return False
+        acquire = partial(self._lease.acquire, stop.wait)
+        return retry(acquire, self._redis, stop, Random(), "; waiting for the lease")  # noqa: S311
 
     def _prepare(self, stop: threading.Event) -> bool:
         """Starts the producer, and prepares the tickers. Returns False if `stop` was set first."""
@@ -168,6 +161,7 @@ class GeneratorLoop:
         # The monotonic clock measures the intervals, so that a change of the system clock affects only the timestamps.
         due = reported = self._alive_at = self._clock()
         while not stop.is_set():
+            heartbeat.beat()
             now = self._now() // 1000
             self._renew_after_stall()  # just before the updates, so that a stall is hardly ever missed
             self._tickers.apply()

@@ -70,6 +70,7 @@ class UpdateConsumer:
         self._extra_options = dict(options or {})
         self._once = once
         self._joined = False
+        self._partitions = 0
         self._removed_during_read: set[int] = set()
         self._unread_ends: dict[int, int] = {}
         self._options = self._make_options(brokers, group, session_timeout, instance_id)
@@ -104,6 +105,7 @@ class UpdateConsumer:
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
             raise TopicRefused(f"the topic {self.topic} does not exist, so there is nothing to read")
+        self._partitions = description.partitions
         consumer = Consumer({**self._options, **(EMBEDDED if description.embedded else {}), **self._extra_options})
         if self._once:
             self._unread_ends = self._read_ends(consumer, description.partitions)
@@ -147,6 +149,10 @@ class UpdateConsumer:
             consumer.close()
             raise BrokerUnavailable(f"the end of {self.topic} is unknown: {error.args[0].str()}") from error
         return {number: high for number, (low, high) in watermarks.items() if low < high}
+
+    def describe(self) -> dict[str, list[int]]:
+        """Returns the partitions of this member. May be called in any thread."""
+        return {"partitions": sorted(self.assigned.copy())}
 
     @property
     def drained(self) -> bool:
@@ -201,6 +207,20 @@ class UpdateConsumer:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
                 del self._unread_ends[partition]
+
+    def has_read_all(self) -> bool:
+        """Returns whether this member alone reads the topic, and has read all records that it knows of."""
+        if len(self.assigned) < self._partitions:
+            return False
+        consumer = self._opened()
+        positions = consumer.position([TopicPartition(self.topic, number) for number in self.assigned])
+        return all(self._is_at_end(consumer, position) for position in positions)
+
+    def _is_at_end(self, consumer: Consumer, position: TopicPartition) -> bool:
+        if position.offset < 0:  # nothing was read since the partition was assigned
+            return self.lag.by_partition.get(position.partition) == 0
+        _low, high = consumer.get_watermark_offsets(position, cached=True)
+        return 0 <= high <= position.offset
 
     def store(self, offsets: Mapping[int, int]) -> None:
         """Stores offsets, which the client commits within a second.

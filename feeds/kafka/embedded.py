@@ -4,8 +4,6 @@ The brokers run in this process, and keep the newest 5 MiB of each partition in 
 A topic is created, with 4 partitions and 3 replicas, when a client first asks for the topic by name.
 """
 
-from types import TracebackType
-
 import structlog
 from confluent_kafka import Producer
 
@@ -51,7 +49,5 @@ class EmbeddedCluster:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

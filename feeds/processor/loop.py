@@ -14,7 +14,7 @@ import structlog
 
 from feeds import metrics
 from feeds.dead_letters import make_dead_letter
-from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.errors import BadRecord
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.processor.node_routing import NodeRouting
@@ -22,8 +22,9 @@ from feeds.processor.offset_ledger import OffsetLedger, ReadSpan
 from feeds.processor.partitions import split_records
 from feeds.processor.worker import WriteTask
 from feeds.processor.worker_pool import POLL_SECONDS, WorkerPool
+from feeds.program_health import heartbeat
 from feeds.records import Record
-from feeds.retry import Backoff
+from feeds.retry import retry
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import latest_timestamp
 
@@ -39,7 +40,6 @@ MAX_PENDING_DEAD_LETTERS = 500
 PAUSE_AFTER_SECONDS = 0.2
 """How long the reading thread waits for fewer pending updates and dead letters, before it pauses the partitions."""
 
-MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
 """The time limit for unfinished writes when partitions are revoked or the processor ends."""
@@ -118,19 +118,11 @@ class Processor:
 
     def _join(self) -> bool:
         """Joins the consumer group, with retries until `stop` is set. Returns whether the group was joined."""
-        backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
-        while not self._stop.is_set():
-            try:
-                self._consumer.open(self._on_revoke, self._on_lost, self._stop.wait)
-            except BrokerUnavailable as error:
-                self._consumer.outage.begin(error)
-                self._stop.wait(backoff())
-            else:
-                self._consumer.outage.end()
-                return True
-        return False
+        join = partial(self._consumer.open, self._on_revoke, self._on_lost, self._stop.wait)
+        return retry(join, self._consumer.outage, self._stop, self._rng)
 
     def _turn(self) -> None:
+        heartbeat.beat()
         records = self._consumer.read()
         if records:
             self._dispatch(records)

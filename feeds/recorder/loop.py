@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import structlog
 
 from feeds import metrics
 from feeds.bar_layout import SECONDS
-from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.errors import BadRecord
 from feeds.history.market_days import SourceDays
 from feeds.kafka.consumer import UpdateConsumer
+from feeds.program_health import heartbeat
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bar_stores import BarStores
 from feeds.recorder.open_bars import OpenBars
@@ -25,7 +27,8 @@ from feeds.recorder.pending import PendingUpdate, first_group
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
 from feeds.records import read_headers, read_update
-from feeds.retry import Backoff, Outage
+from feeds.retry import Outage, retry
+from feeds.stop_signals import run_until
 from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
@@ -83,32 +86,19 @@ class Recorder:
         if not self._join(stop):
             return True
         self._schedule.start()
-        try:
-            while not stop.is_set():
-                self.run_once()
-        finally:
-            complete = self._shut_down()
-        return complete
+        return run_until(stop, self.run_once, self._shut_down)
 
     def _join(self, stop: threading.Event) -> bool:
         """Joins the consumer group, with retries. Returns False if `stop` is set before the recorder has joined."""
-        outage, backoff = Outage("Kafka"), Backoff(self._rng, maximum=1.0)
-        while not stop.is_set():
-            try:
-                self._source.open(self._on_revoked, self._on_lost, stop.wait)
-            except BrokerUnavailable as error:
-                outage.begin(error)
-                stop.wait(backoff())
-            else:
-                outage.end()
-                return True
-        return False
+        join = partial(self._source.open, self._on_revoked, self._on_lost, stop.wait)
+        return retry(join, Outage("Kafka"), stop, self._rng)
 
     def run_once(self) -> None:
         """Reads a batch from Kafka and adds its updates to bars.
 
         Then writes, saves, restores and purges bars if necessary.
         """
+        heartbeat.beat()
         self._read()
         self._add_pending()
         self._write_and_save()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from feeds.sources.adapter import Credentials, Source
-from feeds.sources.decoding import SequenceNumber, decode, printable, read_number, read_price
+from feeds.sources.decoding import SequenceNumber, decode, make_numbered_trade, printable, read_number
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -186,8 +186,7 @@ def _streams(natives: Sequence[str]) -> list[str]:
 
 def _read_trade(data: msgspec.Raw) -> Trade:
     row = decode(_TRADE, data)
-    price, size = read_price(row.price), read_number(row.size)
-    return Trade(row.symbol, price, size, read_timestamp(row.time), str(row.id), sequence=row.id)
+    return make_numbered_trade(row.symbol, row.id, row.price, row.size, read_timestamp(row.time))
 
 
 def _read_best_prices(data: msgspec.Raw) -> BestPrices | None:

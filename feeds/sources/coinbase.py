@@ -15,9 +15,9 @@ from feeds.sources.decoding import (
     SequenceNumber,
     decode,
     decode_parts,
+    make_numbered_trade,
     printable,
     read_number,
-    read_price,
     read_time,
 )
 from feeds.sources.events import (
@@ -29,7 +29,6 @@ from feeds.sources.events import (
     Ready,
     SymbolRefused,
     SymbolState,
-    Trade,
 )
 from feeds.sources.history.coinbase import CoinbaseHistory, is_traded
 from feeds.sources.routes import Routes, chunks
@@ -164,16 +163,8 @@ class CoinbaseAdapter:
     def _read_match(self, match: _Match) -> list[Event]:
         if not self._routes.is_acknowledged(match.product_id):
             return []
-        trade = Trade(
-            native=match.product_id,
-            price=read_price(match.price),
-            size=read_number(match.size),
-            timestamp=read_time(match.time),
-            id=str(match.trade_id),
-            sequence=match.trade_id,
-            past=isinstance(match, _LastMatch),
-        )
-        return [trade]
+        native, number, timestamp = match.product_id, match.trade_id, read_time(match.time)
+        return [make_numbered_trade(native, number, match.price, match.size, timestamp, isinstance(match, _LastMatch))]
 
     def _read_ticker(self, ticker: _Ticker) -> list[Event]:
         bid, ask = read_number(ticker.best_bid or 0), read_number(ticker.best_ask or 0)

@@ -164,6 +164,13 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
     return Bar(start * 1_000_000, first, high, low, close, read_number(volume), count)
 
 
+def make_numbered_trade(
+    native: str, number: int, price: Number, size: Number, timestamp: int, past: bool = False
+) -> Trade:
+    """Returns a trade of a source whose trade ids are sequence numbers. `number` is the id. Raises BadMessage."""
+    return Trade(native, read_price(price), read_number(size), timestamp, str(number), number, past)
+
+
 def sequence_of(trade: Trade) -> int | None:
     """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 

@@ -19,9 +19,9 @@ from feeds.sources.decoding import (
     SequenceNumber,
     decode,
     decode_parts,
+    make_numbered_trade,
     printable,
     read_number,
-    read_price,
     read_time,
 )
 from feeds.sources.events import (
@@ -234,15 +234,7 @@ def _request(method: str, number: int, params: dict[str, object]) -> str:
 
 
 def _make_trade(trade: _Trade, past: bool) -> Trade:
-    return Trade(
-        native=trade.symbol,
-        price=read_price(trade.price),
-        size=read_number(trade.qty),
-        timestamp=read_time(trade.timestamp),
-        id=str(trade.trade_id),
-        sequence=trade.trade_id,
-        past=past,
-    )
+    return make_numbered_trade(trade.symbol, trade.trade_id, trade.price, trade.qty, read_time(trade.timestamp), past)
 
 
 def _make_adapter(_credentials: Credentials) -> KrakenAdapter:

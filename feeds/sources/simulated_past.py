@@ -10,6 +10,7 @@ from random import Random
 
 import msgspec
 
+from feeds.bar_layout import join_prices
 from feeds.sources.events import Bar
 from feeds.sources.simulated import (
     BASIS_POINT,
@@ -130,11 +131,4 @@ class PastBars(msgspec.Struct, frozen=True):
 
 
 def _join(earlier: Bar, later: Bar) -> Bar:
-    return Bar(
-        earlier.start,
-        earlier.open,
-        max(earlier.high, later.high),
-        min(earlier.low, later.low),
-        later.close,
-        earlier.volume + later.volume,
-    )
+    return Bar(earlier.start, *join_prices(earlier, later), earlier.volume + later.volume)

@@ -21,6 +21,7 @@ from feeds.errors import StoreUnavailable
 from feeds.store.cluster.async_client import AsyncClusterClient
 from feeds.store.cluster.client import ClusterClient
 from feeds.store.cluster.slots import Node, SlotMap
+from feeds.store.master_connection import async_connection_class, connection_class, connection_options
 
 log = structlog.get_logger(__name__)
 
@@ -57,54 +58,21 @@ Some systems lack some of these options.
 KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
 
 
-class NotMaster(redis.ConnectionError):
-    """The server is a replica now, or it cannot reach its master.
-
-    After this error, redis-py repeats the command on a new connection, which may reach the master.
-    """
-
-
-NOT_MASTER = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
-"""The errors that MasterConnection turns into NotMaster."""
-
-
-class MasterConnection(redis.Connection):
-    """A connection that closes itself and raises NotMaster when its server is not the master."""
-
-    def read_response(self, *arguments: Any, **options: Any) -> Any:
-        try:
-            return super().read_response(*arguments, **options)
-        except NOT_MASTER as error:
-            self.disconnect()  # type: ignore[no-untyped-call]
-            raise NotMaster(f"the server is not the master: {error}") from error
-
-
-class AsyncMasterConnection(redis.asyncio.Connection):
-    """Like MasterConnection, for asyncio."""
-
-    async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        try:
-            return await super().read_response(*arguments, **options)
-        except NOT_MASTER as error:
-            await self.disconnect(nowait=True)
-            raise NotMaster(f"the server is not the master: {error}") from error
-
-
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: SlotMap | None = None) -> redis.Redis:
     """Returns a client of a server or of a cluster.
 
-    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `password` and
-    `nodes`: a tuple of pairs (host, port). Clients of a cluster may share `slots`.
+    `stockwatch.redis_address.read_redis_address` describes the shape of `address`. Clients of a cluster may share
+    `slots`.
     """
     if is_cluster_address(address):
-        return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))
+        return ClusterClient(slots or make_slots(address), lambda node: _open(node_address(address, node), profile))
     return _open(address, profile)
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
     """Returns an asyncio client of a server or of a cluster. `connect` describes the shape of `address`."""
     if is_cluster_address(address):
-        return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
+        return AsyncClusterClient(make_slots(address), lambda node: _open_async(node_address(address, node), profile))
     return _open_async(address, profile)
 
 
@@ -118,31 +86,34 @@ def make_slots(address: Mapping[str, Any]) -> SlotMap:
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
-def _node_address(address: Mapping[str, Any], node: Node) -> dict[str, Any]:
-    return {"host": node.host, "port": node.port, "password": address.get("password")}
+def node_address(address: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    """Returns the address of one node of the cluster at `address`."""
+    common = {name: value for name, value in address.items() if name != "nodes"}
+    return {"host": node.host, "port": node.port, **common}
 
 
 def _open(address: Mapping[str, Any], profile: Profile) -> redis.Redis:
     retry = Retry(NoBackoff(), profile.retries)
-    pool = redis.ConnectionPool(connection_class=MasterConnection, **_options(address, profile), retry=retry)
+    pool = redis.ConnectionPool(connection_class=connection_class(address), **_options(address, profile), retry=retry)
     return redis.Redis.from_pool(pool)
 
 
 def _open_async(address: Mapping[str, Any], profile: Profile) -> redis.asyncio.Redis:
     retry = redis.asyncio.retry.Retry(NoBackoff(), profile.retries)
-    options = _options(address, profile)
-    pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
+    pool = redis.asyncio.ConnectionPool(
+        connection_class=async_connection_class(address), **_options(address, profile), retry=retry
+    )
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
+def connect_subscriber(address: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
     """Returns an asyncio client for pub/sub.
 
-    `options` are the options of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed
-    command.
+    `address` is the address of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed command.
     """
-    options = _options(options, SUBSCRIBER)
-    pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
+    pool = redis.asyncio.ConnectionPool(
+        connection_class=async_connection_class(address), **_options(address, SUBSCRIBER), retry=retry
+    )
     return redis.asyncio.Redis(connection_pool=pool)
 
 
@@ -155,8 +126,7 @@ def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
 
 
 def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
-    return {
-        **address,
+    limits = {
         # RESP3 makes redis-py format a log line for each pub/sub message.
         "protocol": 2,
         "socket_timeout": profile.socket_timeout,
@@ -164,6 +134,7 @@ def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
         "socket_keepalive": True,
         "socket_keepalive_options": KEEPALIVE_OPTIONS,
     }
+    return connection_options(address, limits)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ export class Chart {
   #series;
   #volumes;
   #comparison; // of compare.js
+  #levels; // of levels.js
   #legend;
   #refreshTimer;
   #loads = 0; // counts requests: only the newest one is drawn
@@ -90,6 +91,7 @@ export class Chart {
     this.#build();
     this.#listen();
     this.load();
+    this.#loadLevels();
     this.#refreshTimer = setInterval(() => this.#refresh(), REFRESH_INTERVAL_MS);
   }
 
@@ -98,6 +100,7 @@ export class Chart {
     const bar = this.#bars.length && addToBars(this.#bars, this.#step, price, timestamp / 1e6);
     if (!bar) return;
     this.#series.update(this.#toPoint(bar));
+    this.#levels?.showDistances();
     if (this.#place.dataset.direction !== this.#direction) this.#applyColours();
   }
 
@@ -109,6 +112,7 @@ export class Chart {
 
   remove() {
     this.#abort.abort();
+    this.#levels?.remove();
     clearInterval(this.#refreshTimer);
     this.#chart.remove();
   }
@@ -179,6 +183,20 @@ export class Chart {
     this.#draw();
   }
 
+  // Only people who are signed in have alerts.
+  async #loadLevels() {
+    if (!this.#place.dataset.levels) return;
+    const { Levels } = await import("./levels.js");
+    if (this.#abort.signal.aborted) return;
+    this.#levels = new Levels(this.#place, {
+      chart: this.#chart,
+      decimals: () => this.#decimals,
+      price: () => this.#quote()?.price ?? this.#bars.at(-1)?.close,
+      isHidden: () => this.#isComparing || !this.#bars.length,
+    });
+    this.#levels.attach(this.#series);
+  }
+
   async load() {
     this.#loads += 1;
     const load = this.#loads;
@@ -215,6 +233,7 @@ export class Chart {
       return; // the next refresh tries again
     }
     this.#setData();
+    this.#levels?.load();
     if (this.#comparison?.isActive) this.#comparison.load();
   }
 
@@ -238,6 +257,7 @@ export class Chart {
     this.#chart.applyOptions({ timeScale: { secondsVisible: this.#step < 60, timeVisible: this.#step < DAY_SECONDS } });
     this.#setData();
     this.#chart.timeScale().fitContent();
+    this.#levels?.attach(this.#series);
     this.#applyColours();
   }
 

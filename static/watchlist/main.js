@@ -7,15 +7,14 @@ import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
 import { enableKeyboard } from "./keyboard.js";
 import { Lists, pushAddress } from "./lists.js";
-import { Quotes, referenceName } from "./quotes.js";
-import { readRow, rowsOf } from "./row.js";
+import { Quotes } from "./quotes.js";
+import { rowsOf } from "./row.js";
 import { Sorter } from "./sort.js";
 import { Status } from "./status.js";
 import { Table } from "./table.js";
 
 const STATUS_INTERVAL_MS = 250;
 const RESYNC_TIMEOUT_MS = 2000;
-const SILENT_SHARE = 0.8; // of `staleAfter`: the status changes before the rows do
 
 const { htmx } = window;
 const root = document.documentElement;
@@ -31,10 +30,8 @@ const quotes = new Quotes();
 const table = new Table(quotes, clock, staleAfter);
 const status = new Status(document.getElementById("status"), document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
-let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
 let columns; // of columns.js
-let sources; // of sources.js
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
 const combobox = new Combobox(document.getElementById("add"), isListed);
@@ -42,8 +39,9 @@ const combobox = new Combobox(document.getElementById("add"), isListed);
 const feed = new PriceFeed(status, {
   onUpdate: applyUpdate,
   onTicker: applyTicker,
-  onFeed: applyFeed,
+  onFeed: (frame) => quotes.applyFeed(frame).then(paint),
   onList: (frame) => lists.follow(frame),
+  onAlert: async (frame) => (await import("./alerts.js")).add(frame),
   onService: (frame) => lists.setAvailable(frame.lists !== false),
   onTime: (serverTime, localTime) => clock.set(serverTime, localTime),
   onChange: paint,
@@ -79,11 +77,7 @@ function showDrawer(address) {
 
 function paint() {
   const now = performance.now();
-  const serverTime = clock.now(now);
-  const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
-  status.problem = sources?.problem(serverTime);
-  status.isClosed = sources?.areAllClosed ?? false;
-  status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
+  status.show(quotes, clock.now(now), staleAfter, now);
   table.refresh();
 }
 
@@ -96,36 +90,13 @@ function applyUpdate(update) {
 }
 
 function applyTicker(ticker) {
-  if (!quotes.applyTicker(ticker)) return;
-  sources?.mark();
-  table.markChanged(ticker.symbol);
-  if (drawer.symbol === ticker.symbol) drawer.setDecimals(ticker.decimals);
-  nameReference();
+  table.applyTicker(ticker);
+  if (drawer.symbol === ticker.symbol) drawer.setDecimals(quotes.get(ticker.symbol).decimals);
 }
 
-// A first close is a new reference price.
-function nameReference() {
-  const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
-  for (const element of document.querySelectorAll("[data-references]")) {
-    element.textContent = referenceName(closes, element.dataset.references.split("|"));
-  }
-}
-
-async function applyFeed(frame) {
-  const { Sources } = await import("./sources.js");
-  sources ??= new Sources(quotes);
-  sources.apply(frame);
-  paint();
-}
-
-// Watches and subscribes to the symbols that the page shows.
 function sync() {
   const elements = [...rowsOf(document), drawer.section].filter(Boolean);
-  const symbols = new Set(elements.map((element) => element.dataset.symbol));
-  for (const element of elements) quotes.watch(element.dataset.symbol, readRow(element));
-  for (const symbol of quotes.symbols()) if (!symbols.has(symbol)) quotes.unwatch(symbol);
-  sources?.mark();
-  table.sync(elements);
+  const symbols = table.sync(elements);
   for (const row of rowsOf(document)) row.classList.toggle("chosen", row.dataset.symbol === drawer.symbol);
   feed.setSymbols(symbols);
   columns?.sync();
@@ -150,16 +121,8 @@ function showTitle() {
 }
 
 function togglePause() {
-  const isPaused = !quotes.isFrozen;
-  const serverTime = clock.now(performance.now());
-  pausedAt = serverTime - quotes.age(serverTime);
-  quotes.setFrozen(isPaused);
-  pauseButton.setAttribute("aria-pressed", String(isPaused));
-  pauseButton.textContent = isPaused ? "Resume" : "Pause";
-  root.classList.toggle("paused", isPaused);
-  status.isPaused = isPaused;
-  table.setPaused(isPaused);
-  if (!isPaused) drawer.reloadChart();
+  table.togglePause(pauseButton);
+  if (!quotes.isFrozen) drawer.reloadChart();
   paint();
 }
 
@@ -231,25 +194,7 @@ addEventListener("popstate", () => {
   else drawer.close(false);
   lists.show(`/${location.search}`);
 });
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    feed.suspend();
-    return;
-  }
-  startResync();
-  feed.resume();
-});
-addEventListener("pageshow", (event) => {
-  if (event.persisted) feed.check();
-});
-for (const type of ["online", "offline"]) {
-  addEventListener(type, () => {
-    status.isOffline = type === "offline";
-    feed.check();
-    paint();
-  });
-}
-
+feed.followBrowser(startResync);
 root.classList.add("live");
 root.classList.toggle("with-drawer", Boolean(drawer.symbol));
 sorter.sync();

@@ -1,4 +1,4 @@
-// Holds the newest update and the day of each symbol on the page. Pure.
+// Holds the newest update and the day of each symbol on the page.
 
 import { ageOf } from "./clock.js";
 
@@ -16,6 +16,8 @@ export function isNewer(update, than) {
 export class Quotes {
   #bySymbol = new Map();
   #frozen = null; // copies by symbol
+  #newestAt; // the newest update shown while the page is paused, in milliseconds
+  sources; // of sources.js
 
   // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
   watch(symbol, { update, ...facts }) {
@@ -23,8 +25,9 @@ export class Quotes {
     if (update) this.applyUpdate({ symbol, ...update });
   }
 
-  unwatch(symbol) {
-    this.#bySymbol.delete(symbol);
+  keep(symbols) {
+    for (const symbol of this.symbols()) if (!symbols.has(symbol)) this.#bySymbol.delete(symbol);
+    this.sources?.mark();
   }
 
   symbols() {
@@ -36,7 +39,8 @@ export class Quotes {
   }
 
   // While the page is paused, it shows the quotes of that moment; of a symbol that is added later, its first one.
-  setFrozen(isFrozen) {
+  setFrozen(isFrozen, serverTime) {
+    this.#newestAt = serverTime - this.age(serverTime);
     this.#frozen = isFrozen ? Object.create(null) : null;
     if (isFrozen) for (const symbol of this.symbols()) this.shown(symbol);
   }
@@ -57,6 +61,7 @@ export class Quotes {
 
   // Of the newest update, as ageOf returns it. One with an unknown age counts only if there is no other.
   age(serverTime) {
+    if (this.isFrozen) return serverTime - this.#newestAt;
     let least;
     for (const { timestamp } of this.#bySymbol.values()) {
       const age = ageOf(timestamp, serverTime);
@@ -93,7 +98,14 @@ export class Quotes {
       quote.previousClose = previous_close;
       if (dayEnded) quote.open = quote.high = quote.low = quote.price;
     }
+    this.sources?.mark();
     return true;
+  }
+
+  async applyFeed(frame) {
+    const { Sources } = await import("./sources.js");
+    this.sources ??= new Sources(this);
+    this.sources.apply(frame);
   }
 }
 

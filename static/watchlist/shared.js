@@ -3,14 +3,13 @@
 import { ServerClock } from "./clock.js";
 import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
-import { Quotes, referenceName } from "./quotes.js";
-import { readRow, rowsOf } from "./row.js";
+import { Quotes } from "./quotes.js";
+import { rowsOf } from "./row.js";
 import { Status } from "./status.js";
 import { Table } from "./table.js";
 
 const STATUS_INTERVAL_MS = 250;
 const REFRESH_INTERVAL_MS = 2000;
-const SILENT_SHARE = 0.8; // of `staleAfter`: the status changes before the rows do
 const LINK_REVOKED = 4510;
 const SHARED_LIST = 0; // the id of the shared list in `list` frames
 const REPLACED_REGIONS = ["heading", "board", "source-badge", "source-note"];
@@ -28,16 +27,14 @@ const table = new Table(quotes, clock, staleAfter);
 const statusElement = document.getElementById("status");
 const status = new Status(statusElement, document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
-let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let refreshTimer = 0;
 let refreshes = 0; // counts fetches: only the answer to the newest one is shown
 let columns; // of columns.js
-let sources; // of sources.js
 
 const handlers = {
   onUpdate: applyUpdate,
-  onTicker: applyTicker,
-  onFeed: applyFeed,
+  onTicker: (ticker) => table.applyTicker(ticker),
+  onFeed: (frame) => quotes.applyFeed(frame).then(paint),
   onList: ({ id, version }) => {
     if (id === SHARED_LIST && String(version) !== dataset.version) refresh();
   },
@@ -52,13 +49,9 @@ const feed = new PriceFeed(status, handlers, `&shared=${dataset.shared}`);
 
 function paint() {
   const now = performance.now();
-  const serverTime = clock.now(now);
-  const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
-  status.problem = sources?.problem(serverTime);
-  status.isClosed = sources?.areAllClosed ?? false;
   // An empty list has no prices, whose state could be shown.
   statusElement.hidden = pauseButton.hidden = quotes.symbols().length === 0;
-  if (!statusElement.hidden) status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
+  if (!statusElement.hidden) status.show(quotes, clock.now(now), staleAfter, now);
   table.refresh();
 }
 
@@ -68,31 +61,8 @@ function applyUpdate(update) {
   document.getElementById("banner")?.remove();
 }
 
-function applyTicker(ticker) {
-  if (!quotes.applyTicker(ticker)) return;
-  sources?.mark();
-  table.markChanged(ticker.symbol);
-  const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
-  for (const element of document.querySelectorAll("[data-references]")) {
-    element.textContent = referenceName(closes, element.dataset.references.split("|"));
-  }
-}
-
-async function applyFeed(frame) {
-  const { Sources } = await import("./sources.js");
-  sources ??= new Sources(quotes);
-  sources.apply(frame);
-  paint();
-}
-
-// Watches and subscribes to the symbols that the page shows.
 function sync() {
-  const rows = rowsOf(document);
-  const symbols = new Set(rows.map((row) => row.dataset.symbol));
-  for (const row of rows) quotes.watch(row.dataset.symbol, readRow(row));
-  for (const symbol of quotes.symbols()) if (!symbols.has(symbol)) quotes.unwatch(symbol);
-  sources?.mark();
-  table.sync(rows);
+  const symbols = table.sync(rowsOf(document));
   feed.setSymbols(symbols);
   if (!symbols.size) feed.check(); // an empty list is followed too
   columns?.sync();
@@ -131,38 +101,12 @@ async function refresh() {
 }
 
 function togglePause() {
-  const isPaused = !quotes.isFrozen;
-  const serverTime = clock.now(performance.now());
-  pausedAt = serverTime - quotes.age(serverTime);
-  quotes.setFrozen(isPaused);
-  pauseButton.setAttribute("aria-pressed", String(isPaused));
-  pauseButton.textContent = isPaused ? "Resume" : "Pause";
-  root.classList.toggle("paused", isPaused);
-  status.isPaused = isPaused;
-  table.setPaused(isPaused);
+  table.togglePause(pauseButton);
   paint();
 }
 
 pauseButton.addEventListener("click", togglePause);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    feed.suspend();
-    return;
-  }
-  feed.resume();
-  feed.check();
-});
-addEventListener("pageshow", (event) => {
-  if (event.persisted) feed.check();
-});
-for (const type of ["online", "offline"]) {
-  addEventListener(type, () => {
-    status.isOffline = type === "offline";
-    feed.check();
-    paint();
-  });
-}
-
+feed.followBrowser(() => feed.check());
 root.classList.add("live");
 sync();
 addEventListener("resize", loadColumns);

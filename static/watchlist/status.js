@@ -2,6 +2,8 @@
 
 import { formatAge } from "./format.js";
 
+const SILENT_SHARE = 0.8; // of `staleAfter`: the status changes before the rows do
+
 export class Status {
   isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
   isPaused = false;
@@ -37,6 +39,13 @@ export class Status {
     // A screen reader repeats a message only if the text changes.
     const isRepeated = this.#announcedMessage.textContent === message;
     this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
+  }
+
+  show(quotes, serverTime, staleAfter, now) {
+    this.isPaused = quotes.isFrozen;
+    this.problem = quotes.sources?.problem(serverTime);
+    this.isClosed = quotes.sources?.areAllClosed;
+    this.paint(quotes.age(serverTime), quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   }
 
   // `age`: of the newest price, undefined without one, NaN if it is unknown. `now`: performance.now(). All in milliseconds.

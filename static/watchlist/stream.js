@@ -224,7 +224,8 @@ export class SharedStream {
   }
 
   #keepFrame(frame) {
-    this.#frames.set([frame.type, frame.symbol ?? frame.source ?? frame.id].join(), frame);
+    // A firing of an alert is no state: pages that open later do not report it again.
+    if (frame.type !== "alert") this.#frames.set([frame.type, frame.symbol ?? frame.source ?? frame.id].join(), frame);
     this.#broadcast({ frames: [frame] });
   }
 

@@ -1,7 +1,8 @@
-// Schedules the painting of rows: at most ten frames a second, and each row at most four times a second.
+// Schedules the painting of rows.
 
 import { ageOf } from "./clock.js";
-import { Row } from "./row.js";
+import { referenceName } from "./quotes.js";
+import { Row, readRow, rowsOf } from "./row.js";
 
 const ROW_INTERVAL_MS = 250;
 // Layout and paint cost by the frame more than by the row.
@@ -22,7 +23,6 @@ export class Table {
   #timer = 0;
   #paintedAt = -Infinity;
   #agesPaintedAt = -Infinity;
-  #isPaused = false;
   #isHeld = false;
   #viewport = new IntersectionObserver((entries) => this.#updateVisibility(entries), { rootMargin: "120px" });
 
@@ -33,15 +33,18 @@ export class Table {
     this.#staleAfter = staleAfter;
   }
 
-  // Sets the elements to keep up to date. The quotes watch the `data-symbol` of each.
+  // Sets the elements to keep up to date. Returns their symbols, which the quotes watch.
   sync(elements) {
+    const symbols = new Set(elements.map((element) => element.dataset.symbol));
+    for (const element of elements) this.#quotes.watch(element.dataset.symbol, readRow(element));
+    this.#quotes.keep(symbols);
     const kept = new Map();
     for (const element of elements) {
       const price = this.#quotes.get(element.dataset.symbol).price;
       if (!this.#rows.has(element)) this.#viewport.observe(element);
       const row = this.#rows.get(element) ?? new Row(element, price);
       kept.set(element, row);
-      if (this.#isPaused) row.paint(this.#quotes.shown(row.symbol), false, 0);
+      if (this.#quotes.isFrozen) row.paint(this.#quotes.shown(row.symbol), false, 0);
       this.#changed.add(row);
     }
     for (const [element, row] of this.#rows) {
@@ -55,6 +58,17 @@ export class Table {
       this.#bySymbol.set(row.symbol, [...(this.#bySymbol.get(row.symbol) ?? []), row]);
     }
     this.refresh();
+    return symbols;
+  }
+
+  // A first close is a new reference price.
+  applyTicker(ticker) {
+    if (!this.#quotes.applyTicker(ticker)) return;
+    this.markChanged(ticker.symbol);
+    const closes = rowsOf(document).map((row) => this.#quotes.get(row.dataset.symbol).previousClose);
+    for (const element of document.querySelectorAll("[data-references]")) {
+      element.textContent = referenceName(closes, element.dataset.references.split("|"));
+    }
   }
 
   #updateVisibility(entries) {
@@ -69,8 +83,12 @@ export class Table {
   }
 
   // Rows that were not due are painted now: a paused page shows the prices of one moment.
-  setPaused(isPaused) {
-    this.#isPaused = isPaused;
+  togglePause(button) {
+    const isPaused = !this.#quotes.isFrozen;
+    this.#quotes.setFrozen(isPaused, this.#clock.now(performance.now()));
+    button.setAttribute("aria-pressed", isPaused);
+    button.textContent = isPaused ? "Resume" : "Pause";
+    document.documentElement.classList.toggle("paused", isPaused);
     for (const row of this.#rows.values()) {
       if (isPaused) row.paint(this.#quotes.shown(row.symbol), false, 0);
       else this.#changed.add(row);
@@ -89,9 +107,8 @@ export class Table {
     this.refresh();
   }
 
-  // Schedules the next frame, which paints changed rows and ages.
   refresh() {
-    if (this.#isPaused || this.#isHeld || this.#frame || this.#timer) return;
+    if (this.#quotes.isFrozen || this.#isHeld || this.#frame || this.#timer) return;
     const wait = this.#paintedAt + FRAME_INTERVAL_MS - performance.now();
     if (wait > 0) this.#timer = setTimeout(() => this.#requestFrame(), wait);
     else this.#requestFrame();
@@ -104,7 +121,7 @@ export class Table {
 
   #paint(now) {
     this.#frame = 0;
-    if (this.#isPaused || this.#isHeld) return;
+    if (this.#quotes.isFrozen || this.#isHeld) return;
     this.#paintedAt = now;
     this.#paintChanged(now);
     const agesAreDue = now >= this.#agesPaintedAt + ROW_INTERVAL_MS;

@@ -9,23 +9,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
 import structlog
 
 from feeds import metrics
-from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.errors import BadRecord
 from feeds.kafka.consumer import MAX_RECORDS, UpdateConsumer
+from feeds.program_health import heartbeat
 from feeds.records import read_source, read_update
-from feeds.retry import Backoff, CircuitBreaker, Outage
+from feeds.retry import CircuitBreaker, Outage, retry
 from feeds.source_names import SIMULATED
+from feeds.stop_signals import run_until
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
-from watchlist.alerts.engine_storage import AlertsUnavailable, read_reference
+from watchlist.alerts.engine_storage import read_reference
 from watchlist.alerts.evaluator import Evaluator
+from watchlist.alerts.kinds.past_prices import FindCloses
+from watchlist.alerts.kinds.recorded_prices import read_minutes, read_range
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +56,7 @@ class AlertEngine:
     """Reads updates from Kafka and writes the firings of alerts.
 
     `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
-    returns seconds since any fixed moment, `now` returns unix seconds.
+    returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` finds the prices of windows.
     """
 
     def __init__(
@@ -62,14 +67,15 @@ class AlertEngine:
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        find_closes: FindCloses = read_minutes,
     ) -> None:
         self._source = source
         self._publish = publish
         self._rng = rng or Random()  # noqa: S311
         self._clock = clock
         self._now = now
-        self._evaluator = Evaluator(calendar, read_reference)
-        self._sync = AlertSync(self._evaluator, now)
+        self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
+        self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._sync_at = 0.0
         self._paused = False
@@ -87,39 +93,21 @@ class AlertEngine:
         Returns True if everything was written. Otherwise the next engine finds the same firings again. Raises
         GroupRefused if Kafka refuses this member.
         """
-        if not (self._retry(self._load, "database", stop) and self._retry(lambda: self._join(stop), "Kafka", stop)):
+        if not retry(self._load, Outage("database"), stop, self._rng):
             return True
-        try:
-            while not stop.is_set():
-                self.run_once()
-        finally:
-            complete = self._shut_down()
-        return complete
-
-    def _retry(self, call: Callable[[], object], service: str, stop: threading.Event) -> bool:
-        """Repeats a call until it succeeds. Returns False if `stop` is set meanwhile."""
-        outage, backoff = Outage(service), Backoff(self._rng, maximum=1.0)
-        while not stop.is_set():
-            try:
-                call()
-            except (BrokerUnavailable, AlertsUnavailable) as error:
-                outage.begin(error)
-                stop.wait(backoff())
-            else:
-                outage.end()
-                return True
-        return False
+        join = partial(self._source.open, self._on_revoked, self._on_lost, stop.wait)
+        if not retry(join, Outage("Kafka"), stop, self._rng):
+            return True
+        return run_until(stop, self.run_once, self._shut_down)
 
     def _load(self) -> None:
         started = self._clock()
         self._sync.load()
         log.info("alerts loaded", alerts=len(self._evaluator), seconds=round(self._clock() - started, 1))
 
-    def _join(self, stop: threading.Event) -> None:
-        self._source.open(self._on_revoked, self._on_lost, stop.wait)
-
     def run_once(self) -> None:
         """Reads and evaluates a batch of updates. Writes and reads changes of alerts if it is time."""
+        heartbeat.beat()
         records = self._source.read()  # a rebalance in this call may replace `_records`
         self._records += records
         if self._records and self._paused:
@@ -185,7 +173,9 @@ class AlertEngine:
         self._store_offsets()
         self._sync.follow()
         if self._lag < BEHIND_SECONDS and not self._source.outage.ongoing:
-            self._evaluator.expire(int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US))
+            # An update that was not read yet can still fire an alert, if it is older than the expiry.
+            expired = int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US)
+            self._evaluator.expire(expired, everywhere=self._source.has_read_all())
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.

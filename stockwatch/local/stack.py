@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import NamedTuple
 
 import redis
@@ -42,9 +41,10 @@ SERVICES = {
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
     "alerts": Service("runalerts", 5.0),
+    "delivery": Service("rundelivery", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
-STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("gateway",))
+STOP_ORDER = (("generator", "feeder"), ("processor", "recorder", "alerts"), ("delivery", "gateway"))
 """The services in the order in which they stop. A price passes through the services in the same order."""
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services in STOP_ORDER get SIGTERM."""
@@ -58,6 +58,17 @@ SESSION_TIMEOUT = "3s"
 PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start."""
 READY_TIMEOUT_SECONDS = 30.0
+OTHER_REDIS = dict.fromkeys(("REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SENTINELS"), "")
+"""Variables that describe another Redis than the one that the stack starts, with their values for its programs."""
+OTHER_KAFKA = {
+    "KAFKA_SECURITY_PROTOCOL": "plaintext",
+    "KAFKA_SASL_USERNAME": "",
+    "KAFKA_CA_FILE": "",
+    "KAFKA_CERT_FILE": "",
+    "KAFKA_KEY_FILE": "",
+    "KAFKA_KEY_PASSWORD": "",
+}
+"""Variables that describe another Kafka, likewise."""
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
@@ -148,14 +159,19 @@ class Stack:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
             self._kafka.start()
             self.overrides |= {"KAFKA_BROKERS": self._kafka.addresses, "KAFKA_SESSION_TIMEOUT": SESSION_TIMEOUT}
+            self._override_other(OTHER_KAFKA)
         if "redis" in self._plan.parts:
             self._redis = RedisServer()
             self._redis.launch()
             self._supervisor.watch("redis", self._redis.process, self._redis.log)
             self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
+            self._override_other(OTHER_REDIS)
             if is_cluster_address(self._plan.redis):
                 self.overrides["REDIS_CLUSTER"] = "false"
+
+    def _override_other(self, variables: Mapping[str, str]) -> None:
+        self.overrides |= {name: value for name, value in variables.items() if self._plan.environment.get(name)}
 
     @property
     def page_url(self) -> str:
@@ -184,11 +200,13 @@ class Stack:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
         `prepare` makes the database ready. If no service needs the database, `prepare` is not called, and the result is
-        an empty text. If the plan has a gateway, `wait_for_page` starts the recorder and the alert engine later.
+        an empty text. If the plan has a gateway, `wait_for_page` starts recorder, alert engine and sender later.
         """
         self._start("processor")
         started_at = clock()
-        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "gateway"} else ""
+        hint = (
+            prepare() if self._plan.parts & {"generator", "feeder", "recorder", "alerts", "delivery", "gateway"} else ""
+        )
         if {"kafka", "processor"} <= self._plan.parts:
             self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
@@ -201,6 +219,7 @@ class Stack:
     def _start_readers(self) -> None:
         self._start("recorder")
         self._start("alerts")
+        self._start("delivery")
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
@@ -209,7 +228,7 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price. Then starts the recorder and the alert engine.
+        """Waits until the page answers and Redis holds a price. Then starts recorder, alert engine and sender.
 
         Returns `is ready`, or `shows no price yet` after READY_TIMEOUT_SECONDS, or an empty text if a stop was
         requested. Raises StackFailure if a part exits.
@@ -265,7 +284,5 @@ class Stack:
     def __enter__(self) -> "Stack":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

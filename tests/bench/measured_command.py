@@ -5,14 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from stockwatch.local.redis_server import free_port
-from tests.bench.serving import ROOT
+from tests.bench.serving import ROOT, cpu_seconds, resident_mb, sum_metric
 from tests.support.waiting import wait_until
 
 METRICS = {
@@ -31,7 +27,6 @@ class MeasuredCommand:
     def __init__(self, command: str, variables: dict[str, str]) -> None:
         variable, self._counter = METRICS[command]
         self._port = free_port()
-        self._open = build_opener(ProxyHandler({})).open
         self.samples: list[tuple[float, float, float, int]] = []
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), command],
@@ -41,20 +36,12 @@ class MeasuredCommand:
 
     def metric(self, name: str, **labels: str) -> float:
         """Returns the value of a metric with these labels; 0 if the port does not listen yet."""
-        try:
-            with self._open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
-                families = list(text_string_to_metric_families(answer.read().decode()))
-        except OSError:
-            return 0.0
-        samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+        return sum_metric(self._port, name, labels)
 
     def sample(self) -> float:
         """Adds a sample of time, updates, CPU seconds and MB. Returns the number of updates."""
         updates = self.metric(self._counter)
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+        cpu, memory = cpu_seconds(self.process.pid), int(resident_mb(self.process.pid))
         self.samples.append((time.monotonic(), updates, cpu, memory))
         return updates
 

@@ -43,17 +43,11 @@ FIRST_DELAY, LONGEST_DELAY = (
 GENEROUS = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000", "GATEWAY_MAX_PER_ADDRESS": "0"}
 DEFAULT = {"GATEWAY_RATE_PER_SECOND": "1.0", "GATEWAY_RATE_BURST": "5"}
 SIGN_IN = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
+from tests.support.watchlist.web_sessions import open_web_session
 users = [User(username=f"person{number}", password="!") for number in range(PAGES)]
 for user in User.objects.bulk_create(users):
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    print(session.session_key)
+    print(open_web_session(user))
 """
 PROCESSES = 2
 TIMEOUT_SECONDS = 30.0

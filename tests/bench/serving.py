@@ -6,14 +6,39 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    """Returns the resident memory of a process in MB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def sum_metric(port: int, name: str, labels: Mapping[str, str]) -> float:
+    """Returns the sum of a metric's samples with these labels; 0 if the port does not listen."""
+    try:
+        with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+    except OSError:
+        return 0.0
+    samples = (sample for family in families for sample in family.samples)
+    return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
 
 class Served:
@@ -36,8 +61,7 @@ class Served:
     @property
     def resident(self) -> float:
         """The resident memory in megabytes."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mb(self.process.pid)
 
     @property
     def peak(self) -> float:
@@ -50,8 +74,7 @@ class Served:
     @property
     def cpu(self) -> float:
         """The CPU time used so far in seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     @property
     def precise_cpu(self) -> float:

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from feeds.sources.adapter import BadMessage, Credentials, Request, Source
-from feeds.sources.events import Bar, Event, Trade
+from feeds.sources.events import Bar, Event, Ready, Subscribed, Trade
 from tests.exchanges.server import Exchange
 from tests.support.waiting import until
 
@@ -84,6 +84,19 @@ class Session:
         except BadMessage as error:
             self.events += error.events
             self.malformed.append(str(error))
+
+
+async def subscribe(session: Session, *symbols: str) -> None:
+    """Subscribes and waits for the acknowledgements."""
+    await session.wait(lambda: session.of(Ready))
+    await session.subscribe(*symbols)
+    natives = {session.source.to_native(symbol) for symbol in symbols}
+    await session.wait(lambda: natives <= acknowledged(session))
+
+
+def acknowledged(session: Session) -> set[str]:
+    """Returns the native symbols that the exchange has acknowledged."""
+    return {native for event in session.of(Subscribed) for native in event.natives}
 
 
 def get(exchange: Exchange, request: Request) -> tuple[int, bytes]:

@@ -15,7 +15,7 @@ from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.ledger import LedgerTrade
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
-from tests.exchanges.session import Session, fetch_trades, get
+from tests.exchanges.session import Session, acknowledged, fetch_trades, get, subscribe
 from tests.support.waiting import wait_until
 
 VENDORS: dict[str, tuple[Callable[..., Exchange], Source]] = {
@@ -50,18 +50,6 @@ def exchange(vendor: tuple[Callable[..., Exchange], Source]) -> Iterator[Exchang
     """A fake exchange whose clock stands still. Only `beat` sends heartbeats."""
     with vendor[0]([BITCOIN, ETHER], heartbeat_seconds=0, ping_seconds=0.01, clock=lambda: NOW) as exchange:
         yield exchange
-
-
-async def subscribe(session: Session, *symbols: str) -> None:
-    """Subscribes and waits for the acknowledgements."""
-    await session.wait(lambda: session.of(Ready))
-    await session.subscribe(*symbols)
-    natives = {session.source.to_native(symbol) for symbol in symbols}
-    await session.wait(lambda: natives <= acknowledged(session))
-
-
-def acknowledged(session: Session) -> set[str]:
-    return {native for event in session.of(Subscribed) for native in event.natives}
 
 
 def expected(source: Source, trades: list[LedgerTrade], *, past: bool = False) -> list[Trade]:

@@ -14,7 +14,7 @@ from tests.exchanges.faults import BURST_TRADES, CLOCK_AHEAD_US, LATE_US, SEQUEN
 from tests.exchanges.ledger import LedgerTrade
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
-from tests.exchanges.session import Session, get
+from tests.exchanges.session import Session, acknowledged, get, subscribe
 
 FIRST, SECOND = "BTC/USDT", "ETH/USDT"
 NOW = 1_800_000_000
@@ -76,18 +76,6 @@ def exchange(vendor: Vendor) -> Iterator[Exchange]:
     """A fake exchange whose clock stands still. Only `beat` sends heartbeats."""
     with vendor.make_exchange([FIRST, SECOND], heartbeat_seconds=0, ping_seconds=0.01, clock=lambda: NOW) as exchange:
         yield exchange
-
-
-async def subscribe(session: Session, *symbols: str) -> None:
-    """Subscribes and waits for the acknowledgements."""
-    await session.wait(lambda: session.of(Ready))
-    await session.subscribe(*symbols)
-    natives = {session.source.to_native(symbol) for symbol in symbols}
-    await session.wait(lambda: natives <= acknowledged(session))
-
-
-def acknowledged(session: Session) -> set[str]:
-    return {native for event in session.of(Subscribed) for native in event.natives}
 
 
 async def test_1_and_14_a_mute_exchange_sends_nothing_and_answers_pings(exchange: Exchange, vendor: Vendor):

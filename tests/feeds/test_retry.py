@@ -1,10 +1,11 @@
+import threading
 from random import Random
 
 import pytest
 from structlog.testing import capture_logs
 
 from feeds.errors import PermanentError, StoreUnavailable
-from feeds.retry import Backoff, CircuitBreaker, Jitter, Outage
+from feeds.retry import Backoff, CircuitBreaker, Jitter, Outage, retry
 
 
 def test_an_outage_is_logged_once_at_its_beginning_and_once_at_its_end():
@@ -105,3 +106,35 @@ def test_a_permanent_error_passes_through_a_circuit_breaker():
 
     with pytest.raises(PermanentError):
         CircuitBreaker("Redis", Random(1), lambda: 0.0, lambda: None)(refuse)
+
+
+def test_a_call_is_repeated_until_it_succeeds():
+    errors = iter([StoreUnavailable("Redis is away"), StoreUnavailable("Redis is away")])
+
+    def call() -> None:
+        for error in errors:
+            raise error
+
+    outage = Outage("Redis", clock=lambda: 1.0)
+    with capture_logs() as lines:
+        assert retry(call, outage, threading.Event(), Constant(0.0), "; waiting")
+
+    assert [(line["event"], line.get("reason")) for line in lines] == [
+        ("Redis unavailable", "Redis is away; waiting"),
+        ("Redis available again", None),
+    ]
+
+
+def test_retries_end_when_the_program_stops_and_at_an_error_that_no_retry_can_fix():
+    stop = threading.Event()
+
+    def fail() -> None:
+        stop.set()
+        raise StoreUnavailable("Redis is away")
+
+    def refuse() -> None:
+        raise PermanentError("refused")
+
+    with pytest.raises(PermanentError):
+        retry(refuse, Outage("Redis"), stop, Random(1))
+    assert not retry(fail, Outage("Redis"), stop, Random(1))

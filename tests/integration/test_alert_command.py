@@ -8,13 +8,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from confluent_kafka import Producer
 
 from feeds.kafka.embedded import EmbeddedCluster
-from feeds.wire import Update, encode
+from feeds.wire import Update
 from tests.support.alerting.evaluation import alert, expected_firings
 from tests.support.alerting.rows import read_firings, store_alerts
-from tests.support.servers.commands import Command
+from tests.support.kafka.traffic import produce_updates
+from tests.support.servers.commands import Command, migrate
 from tests.support.waiting import wait_until
 from watchlist.alert_kinds import Kind, Repeat, Side
 from watchlist.alerts.records import AlertRecord
@@ -40,7 +40,7 @@ def environment(brokers: str, tmp_path: Path) -> dict[str, str]:
         "KAFKA_SESSION_TIMEOUT": "3s",
         "LOGGER_FORMAT": "json",
     }
-    subprocess.run([sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"], env=variables, check=True, timeout=120)
+    migrate(variables)
     return variables
 
 
@@ -77,16 +77,6 @@ def make_walk(rng: Random, steps: int) -> list[Update]:
     return updates
 
 
-def produce(brokers: str, updates: list[Update]) -> None:
-    """Writes the updates to the topic and waits until they are acknowledged."""
-    producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "log_level": 2})
-    for update in updates:
-        producer.produce("market_ticks", encode(update), update.symbol.encode())
-        producer.poll(0)
-    assert producer.flush(30) == 0
-    producer.close()
-
-
 def test_engines_that_are_killed_join_and_leave_fire_each_alert_exactly_as_one_engine_would(
     environment: dict[str, str], brokers: str, tmp_path: Path
 ):
@@ -106,14 +96,14 @@ def test_engines_that_are_killed_join_and_leave_fire_each_alert_exactly_as_one_e
     engines = [Command("runalerts", environment, tmp_path / "0.log")]
     for number, part in enumerate(parts, 1):
         before = len(read_firings(file))
-        produce(brokers, part)
+        produce_updates(brokers, part)
         wait_until(lambda before=before: len(read_firings(file)) > before, 120, "a firing")
         # Two engines share the partitions. The older one is killed, or stopped in an orderly way.
         engines.append(Command("runalerts", environment, tmp_path / f"{number}.log"))
         if number == 2:
             wait_until(lambda: engines[-1].logged("partitions assigned"), 120, "the second engine")
         engines[-2].end(signal.SIGTERM if number == 2 else signal.SIGKILL)
-    produce(brokers, ends)
+    produce_updates(brokers, ends)
     wait_until(
         lambda: {each[0] for each in read_firings(file)} >= set(range(1, len(SYMBOLS) + 1)), 120, "the last firings"
     )

@@ -21,11 +21,10 @@ from tests.support.feeder.process import (
     add_tickers,
     counts_up,
     in_ledger,
-    migrate,
     published,
     set_source,
 )
-from tests.support.servers.commands import Command
+from tests.support.servers.commands import Command, migrate
 from tests.support.waiting import wait_until
 
 SYMBOLS = ("BTC/USD", "ETH/USD")
@@ -87,9 +86,7 @@ def start(
 
     yield start
     for each in started:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
+        each.kill()
 
 
 def test_trades_of_an_exchange_arrive_in_redis_and_the_topic_equals_its_ledger(

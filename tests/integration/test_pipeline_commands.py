@@ -1,8 +1,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,7 +18,7 @@ from feeds.store.holders import Holder
 from feeds.store.ownership import Ownership
 from feeds.wire import Update, decode, encode
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.servers.commands import ROOT, Command
+from tests.support.servers.commands import Command, migrate
 from tests.support.waiting import wait_until
 
 Start = Callable[..., Command]
@@ -30,8 +28,7 @@ Start = Callable[..., Command]
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The DATABASE_URL of a migrated database without rows."""
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'db.sqlite3'}"
-    migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url}, check=True, timeout=120)
+    migrate(os.environ | {"DATABASE_URL": url})
     return url
 
 
@@ -53,9 +50,7 @@ def start(database: str, redis_server: RedisServer, redis_client: redis.Redis, t
 
     yield start
     for each in started:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
+        each.kill()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,14 +11,14 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import redis
-from confluent_kafka import Producer
 
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.recorder.bars import Bar
-from feeds.wire import Update, encode
+from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.kafka.fixtures import committed
-from tests.support.servers.commands import Command
+from tests.support.kafka.traffic import produce_updates
+from tests.support.servers.commands import Command, migrate
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,19 +67,8 @@ def environment(brokers: str, redis_server: RedisServer, redis_client: redis.Red
         "KAFKA_SESSION_TIMEOUT": "3s",
         "LOGGER_FORMAT": "json",
     }
-    migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-    subprocess.run(migrate, env=variables, check=True, timeout=120)
+    migrate(variables)
     return variables
-
-
-def produce(brokers: str, updates: list[Update]) -> None:
-    """Writes the updates to the topic and waits until they are acknowledged."""
-    producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "log_level": 2})
-    for update in updates:
-        producer.produce("market_ticks", encode(update), update.symbol.encode())
-        producer.poll(0)
-    assert producer.flush(30) == 0
-    producer.close()
 
 
 def read_rows(file: Path) -> set[tuple[object, ...]]:
@@ -109,7 +96,7 @@ def test_recorders_killed_while_they_read_leave_the_same_bars_as_one_that_was_no
     ]
     late = [Update(update.symbol, 200.0, update.timestamp + 1, update.seq_id + MINUTES) for update in updates[::100]]
     records = [*updates, *late, *updates[5_000:6_000]]
-    produce(brokers, records)
+    produce_updates(brokers, records)
     file = tmp_path / "db.sqlite3"
 
     # The first is killed when it has saved some rows, the second when it has added all updates but not saved the last.
@@ -139,7 +126,7 @@ def test_recorders_killed_while_they_read_leave_the_same_bars_as_one_that_was_no
 
 def test_the_recorder_waits_for_a_locked_database(environment: dict[str, str], brokers: str, tmp_path: Path):
     update = Update("AAPL", 150.0, int(time.time()) * 1_000_000, 1)
-    produce(brokers, [update])
+    produce_updates(brokers, [update])
     with closing(sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         recorder = MonitoredRecorder(environment, tmp_path / "log")

@@ -1,51 +1,34 @@
 """The whole pipeline on a real Redis Cluster, while nodes die and slots move: all commands are real."""
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from websockets.sync.client import ClientConnection
 
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.store.cluster.slots import key_slot, tag_prefix
 from feeds.store.connection import connect
 from feeds.store.keys import read_many
 from feeds.wire import Update, decode
-from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, SYMBOLS, GatewayProcess, receive_frame
+from tests.support.gateway.process import SYMBOLS, GatewayProcess
 from tests.support.kafka.traffic import read_log
-from tests.support.servers.commands import Command
+from tests.support.servers.pipeline import Programs, SocketClient, now
 from tests.support.servers.redis_cluster import ClusterNode, RedisCluster
 from tests.support.waiting import wait_until
-
-SUBSCRIBE = json.dumps({"action": "subscribe", "payload": {"symbols": SYMBOLS}})
 
 
 def slot_of(symbol: str) -> int:
     return key_slot(tag_prefix(symbol).encode())
 
 
-class Pipeline:
+class Pipeline(Programs):
     """Generator, processor, recorder and gateway on a cluster."""
 
     def __init__(self, cluster: RedisCluster, brokers: str, gateway: GatewayProcess, folder: Path) -> None:
+        super().__init__(brokers, gateway.database, folder, cluster.variables)
         self.cluster, self.brokers, self.gateway = cluster, brokers, gateway
-        self.environment = os.environ | {
-            "DATABASE_URL": f"sqlite:///{gateway.database}",
-            "KAFKA_BROKERS": brokers,
-            "KAFKA_SESSION_TIMEOUT": "3s",
-            "GENERATOR_INTERVAL": "50ms",
-            "LOGGER_FORMAT": "json",
-            **cluster.variables,
-        }
-        self.folder = folder
-        self.processor, self.generator, self.recorder = map(self.start, ("runprocessor", "runkafkagen", "runrecorder"))
-
-    def start(self, name: str) -> Command:
-        return Command(name, self.environment, self.folder / f"{name}.log")
 
     def symbols_of(self, node: ClusterNode) -> set[str]:
         slots = set(self.cluster.slots_of(node))
@@ -60,12 +43,6 @@ class Pipeline:
             if not isinstance(value, redis.RedisError)
         }
 
-    def close(self) -> None:
-        for each in (self.generator, self.processor, self.recorder):
-            if each.process.poll() is None:
-                each.process.kill()
-                each.process.wait()
-
 
 @pytest.fixture(scope="module")
 def pipeline(shared_cluster, run_gateway, redis_server, tmp_path_factory) -> Iterator[Pipeline]:
@@ -77,48 +54,16 @@ def pipeline(shared_cluster, run_gateway, redis_server, tmp_path_factory) -> Ite
         pipeline.close()
 
 
-class Client:
-    """A client of `/ws` that is subscribed to all symbols."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.socket.send(SUBSCRIBE)
-        self.numbers: dict[str, list[int]] = {symbol: [] for symbol in SYMBOLS}
-        """The seq_ids of the updates of each symbol, in the order of arrival."""
-
-    def receive_until(self, *symbols: str, after: int) -> None:
-        """Receives until each of these symbols has an update that is newer than `after`, in unix microseconds."""
-        missing, deadline = set(symbols), time.monotonic() + FRAME_TIMEOUT_SECONDS
-        while missing:
-            assert time.monotonic() < deadline, f"no newer update of {missing}"
-            frame = receive_frame(self.socket)
-            if "seq_id" not in frame:
-                continue
-            self.numbers[str(frame["symbol"])].append(int(str(frame["seq_id"])))
-            if int(str(frame["timestamp"])) > after:
-                missing.discard(str(frame["symbol"]))
-
-    def gaps(self, *symbols: str) -> int:
-        """Returns how many updates of these symbols were lost between the first and the last one."""
-        return sum(
-            self.numbers[symbol][-1] - self.numbers[symbol][0] + 1 - len(self.numbers[symbol]) for symbol in symbols
-        )
-
-
-def now() -> int:
-    return time.time_ns() // 1000
-
-
 @pytest.fixture
-def client(pipeline: Pipeline) -> Iterator[Client]:
+def client(pipeline: Pipeline) -> Iterator[SocketClient]:
     with pipeline.gateway.connect(max_queue=None) as socket:
-        client = Client(socket)
+        client = SocketClient(socket)
         client.receive_until(*SYMBOLS, after=now())
         yield client
     pipeline.cluster.heal()  # also after a test that failed
 
 
-def test_prices_flow_from_the_generator_to_sockets_pages_and_bars(pipeline: Pipeline, client: Client):
+def test_prices_flow_from_the_generator_to_sockets_pages_and_bars(pipeline: Pipeline, client: SocketClient):
     assert client.gaps(*SYMBOLS) == 0
     wait_until(lambda: pipeline.gateway.get("/readyz")[0] == 200)
     assert json.loads(pipeline.gateway.get("/readyz")[1])["lost_nodes"] == []
@@ -135,7 +80,7 @@ def test_prices_flow_from_the_generator_to_sockets_pages_and_bars(pipeline: Pipe
     }
 
 
-def test_a_slot_moves_under_load_and_no_update_of_other_slots_is_lost(pipeline: Pipeline, client: Client):
+def test_a_slot_moves_under_load_and_no_update_of_other_slots_is_lost(pipeline: Pipeline, client: SocketClient):
     slot = slot_of("GOOG")
     others = [symbol for symbol in SYMBOLS if slot_of(symbol) != slot]
     pipeline.cluster.migrate(slot, pipeline.cluster.other_master(slot))
@@ -143,7 +88,9 @@ def test_a_slot_moves_under_load_and_no_update_of_other_slots_is_lost(pipeline: 
     assert client.gaps(*others) == 0
 
 
-def test_a_master_dies_under_load_and_only_its_own_symbols_wait_for_the_replica(pipeline: Pipeline, client: Client):
+def test_a_master_dies_under_load_and_only_its_own_symbols_wait_for_the_replica(
+    pipeline: Pipeline, client: SocketClient
+):
     node = pipeline.cluster.owner(slot_of("AAPL"))
     others = set(SYMBOLS) - pipeline.symbols_of(node)
     assert others
@@ -154,7 +101,7 @@ def test_a_master_dies_under_load_and_only_its_own_symbols_wait_for_the_replica(
     wait_until(lambda: pipeline.gateway.get("/readyz")[0] == 200)
 
 
-def test_a_lost_shard_is_reported_by_page_health_check_and_metrics(pipeline: Pipeline, client: Client):
+def test_a_lost_shard_is_reported_by_page_health_check_and_metrics(pipeline: Pipeline, client: SocketClient):
     cluster, gateway = pipeline.cluster, pipeline.gateway
     node = cluster.owner(slot_of("AAPL"))
     others = set(SYMBOLS) - pipeline.symbols_of(node)
@@ -180,7 +127,7 @@ def test_a_lost_shard_is_reported_by_page_health_check_and_metrics(pipeline: Pip
     wait_until(lambda: gateway.metric("redis_nodes_lost") == 0)
 
 
-def test_no_last_price_is_lost(pipeline: Pipeline, client: Client):
+def test_no_last_price_is_lost(pipeline: Pipeline, client: SocketClient):
     assert pipeline.generator.end() == 0
     newest: dict[str, Update] = {}
     for update, _ in read_log(pipeline.brokers, "market_ticks"):
@@ -192,7 +139,7 @@ def test_no_last_price_is_lost(pipeline: Pipeline, client: Client):
 
     wait_until(lambda: stored() == newest, 60, "the newest update of each symbol")
     with pipeline.gateway.connect(max_queue=None) as socket:
-        late = Client(socket)
+        late = SocketClient(socket)
         late.receive_until(*SYMBOLS, after=0)
     assert {symbol: numbers[-1] for symbol, numbers in late.numbers.items()} == {
         symbol: update.seq_id for symbol, update in newest.items()

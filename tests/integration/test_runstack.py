@@ -20,6 +20,7 @@ import redis
 
 from stockwatch.dotenv import parse_variables
 from stockwatch.local.redis_server import free_port
+from tests.support.servers.processes import is_open
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,15 +99,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if running.process.poll() is None:
             running.process.terminate()
         running.process.wait(TIMEOUT)
-
-
-def is_open(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=60).close()
-    except OSError:
-        return False
-    return True
 
 
 def has_ended(pid: int) -> bool:

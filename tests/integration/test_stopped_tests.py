@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers.postgres import PostgresNotInstalled, programs_folder
+from tests.support.servers.processes import is_open
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,15 +33,6 @@ def test_that_waits(redis_server, kafka, tmp_path):
     Path(__file__).with_name("part.txt").rename(Path(__file__).with_name("addresses.txt"))
     threading.Event().wait()
 """.replace("\\\\n", "\\n")
-
-
-def is_open(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=30).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

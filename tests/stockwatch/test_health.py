@@ -56,3 +56,18 @@ def test_metrics_are_served_in_the_prometheus_text_format(client):
     answer = client.get("/metrics")
     assert answer["Content-Type"].startswith("text/plain")
     assert b"python_info" in answer.content
+
+
+def test_metrics_are_refused_to_clients_outside_the_allowed_networks(client):
+    answer = client.get("/metrics", REMOTE_ADDR="203.0.113.7")
+    assert (answer.status_code, b"METRICS_ALLOWED_NETWORKS" in answer.content) == (403, True)
+    assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+
+
+@pytest.mark.django_db
+def test_readyz_tells_clients_outside_the_allowed_networks_only_up_or_down(client, redis_settings, monkeypatch):
+    answer = client.get("/readyz", REMOTE_ADDR="203.0.113.7")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+    monkeypatch.setitem(health.more_checks, "prices", lambda: False)
+    answer = client.get("/readyz", REMOTE_ADDR="203.0.113.7")
+    assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})

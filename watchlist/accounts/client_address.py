@@ -27,27 +27,39 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     peer = client[0] if client else None
     if not forwarded and isinstance(peer, str) and PLAIN_IPV4.fullmatch(peer):
         return peer  # the usual case, without the slow parser
-    address = _parse_address(peer)
-    # From right to left, until an address is not a trusted proxy, or the next address cannot be read.
-    for hop in reversed(forwarded.split(",") if forwarded else []):
-        if address is None or not _is_in(address, trusted):
-            break
-        before = _parse_address(hop.strip())
-        if before is None:
-            break
-        address = before
+    address = find_client(client, forwarded, trusted)
     if isinstance(address, IPv6Address):  # one home usually has a whole /64 network
         return str(ip_network((int(address), 64), strict=False))  # without the name of an interface
     return str(address or "unknown")
 
 
+def find_client(
+    client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()
+) -> IPv4Address | IPv6Address | None:
+    """Returns the exact address of the client; None if the peer has no valid address.
+
+    The arguments are those of `client_address`.
+    """
+    address = _parse_address(client[0] if client else None)
+    # From right to left, until an address is not a trusted proxy, or the next address cannot be read.
+    for hop in reversed(forwarded.split(",") if forwarded else []):
+        if address is None or not is_in(address, trusted):
+            break
+        before = _parse_address(hop.strip())
+        if before is None:
+            break
+        address = before
+    return address
+
+
 def is_trusted(address: str, trusted: Sequence[str]) -> bool:
     """Returns whether a peer's address belongs to a trusted proxy."""
     parsed = _parse_address(address)
-    return parsed is not None and _is_in(parsed, trusted)
+    return parsed is not None and is_in(parsed, trusted)
 
 
-def _is_in(address: IPv4Address | IPv6Address, networks: Sequence[str]) -> bool:
+def is_in(address: IPv4Address | IPv6Address, networks: Sequence[str]) -> bool:
+    """Returns whether an address is in one of the networks, such as `10.0.0.0/8`."""
     return any(address in ip_network(network, strict=False) for network in networks)
 
 

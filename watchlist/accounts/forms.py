@@ -13,7 +13,7 @@ from watchlist.accounts.sign_in_limit import MAX_NAME_LENGTH
 
 MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
 """The threads that send e-mails. A process sends all waiting e-mails before the process ends."""
-EMAIL_HELP = "Optional. Used only to reset your password."
+EMAIL_HELP = "Optional. Used to reset your password, and for alerts that you want by e-mail."
 
 
 class SignInForm(AuthenticationForm):

@@ -30,6 +30,7 @@ MAX_TOKENS = 20
 """The maximum number of valid tokens of an account. As many revoked tokens are kept, so that a person can see them."""
 PREFIX = "sw_"
 """The first characters of each token. Programs that search code for published secrets can recognize them."""
+SCHEME = "bearer "
 TOKEN_PATTERN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
 MAX_TOKEN_LENGTH = len(PREFIX) + 43
 USE_PRECISION = timedelta(minutes=1)
@@ -48,6 +49,12 @@ def create_token(owner: User, name: str, scopes: Sequence[str], now: datetime) -
     scope_names = " ".join(scope for scope in SCOPES if scope in scopes)
     ApiToken.objects.create(owner=owner, name=name, digest=hash_token(token), scopes=scope_names, created=now)
     return token
+
+
+def read_bearer(authorization: str) -> str | None:
+    """Returns the token in a header `Authorization: Bearer TOKEN`; None for other headers."""
+    is_bearer = authorization[: len(SCHEME)].lower() == SCHEME
+    return authorization[len(SCHEME) :].strip() if is_bearer else None
 
 
 def find_token(token: str) -> ApiToken | None:

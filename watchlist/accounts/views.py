@@ -34,22 +34,34 @@ from watchlist.accounts.throttle import allow_action
 @require_http_methods(["GET", "HEAD", "POST"])
 @limit_name_checks
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Creates an account, signs the person in, and moves the visitor's lists into the account."""
+    """Creates an account, signs the person in, and moves the visitor's lists into the account.
+
+    Then shows the page whose address is in the field `next`, or the watchlist.
+    """
+    next_page = find_next_page(request, request.POST.get("next") or request.GET.get("next", ""))
     if request.user.is_authenticated:
-        return redirect("watchlist")
+        return HttpResponseRedirect(next_page or reverse("watchlist"))
     if not settings.REGISTRATION_OPEN:
         return render(request, "watchlist/sign_up_closed.html", status=403)
     form = SignUpForm(request.POST or None)
     if form.is_valid():
         if not allow_action(request, "sign-up", settings.REGISTRATION_PER_HOUR):
             form.add_error(None, "Too many sign-ups from your address in the last hour. Try again later.")
-            return render(request, "watchlist/sign_up.html", {"form": form}, status=429)
+            return render(request, "watchlist/sign_up.html", {"form": form, "next": next_page}, status=429)
         user = form.save()
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-        return redirect("watchlist")
+        return HttpResponseRedirect(next_page or reverse("watchlist"))
     if form.has_error("username", "unique"):
         reveal_name(request)
-    return render(request, "watchlist/sign_up.html", {"form": form})
+    return render(request, "watchlist/sign_up.html", {"form": form, "next": next_page})
+
+
+def find_next_page(request: HttpRequest, address: str) -> str:
+    """Returns the address if it belongs to this site; an empty text if not."""
+    is_safe = url_has_allowed_host_and_scheme(
+        address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return address if is_safe else ""
 
 
 class SignIn(LoginView):
@@ -115,10 +127,9 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     if zone is None:
         messages.error(request, "The time zone was not changed: choose one of the list, such as Europe/Berlin.")
     appearance = make_appearance({**chosen, "zone": zone or current.zone})
-    next_page = request.POST.get("next", "")
-    is_safe = url_has_allowed_host_and_scheme(next_page, allowed_hosts={request.get_host()})
+    next_page = find_next_page(request, request.POST.get("next", ""))
     # `redirect` would look up a text such as `%` as the name of a view.
-    response = HttpResponseRedirect(next_page if is_safe else reverse("settings"))
+    response = HttpResponseRedirect(next_page or reverse("settings"))
     save_appearance(request, response, appearance)
     return response
 

@@ -15,15 +15,15 @@ from django.db.models import F, Max, QuerySet
 
 from feeds.models import Ticker
 from feeds.wire import Update
-from watchlist.alert_kinds import Channel, Kind, Side, State
+from watchlist.alert_kinds import Channel, Kind, State
 from watchlist.alert_models import Alert, Firing
+from watchlist.alerts.arming import SECOND_US, Condition, Market, find_side, is_true
 from watchlist.alerts.blindness import find_reasons
-from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options, level_of, starting_side
+from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options
+from watchlist.alerts.kinds.listed_levels import condition_of, read_levels, read_references
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 from watchlist.lists.search import find_ticker, is_served
-from watchlist.prices.change import reference_price
 from watchlist.prices.quotes import read_quotes, redis_client
-from watchlist.prices.recent_days import read_days
 
 MAX_TYPED_SYMBOL = 100
 GONE = "This alert no longer exists. It was deleted in another tab or on another device."
@@ -41,21 +41,14 @@ class NewAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
-    """The quote of a ticker, or None, and the reference price of the day."""
-
-    quote: Update | None
-    reference: float
-
-
-@dataclass(frozen=True, slots=True)
 class ListedAlert:
     """An alert with what a page shows beside it.
 
-    `level` is the price at which the alert fires. `distance_percent` is how far the price must move to the level, in
-    percent of the price. `price`, `level` and `distance_percent` are None if they are unknown. `is_expired` says that
-    the alert has expired, even if the engine has not noted this yet. `last_firing` is None if the alert never fired.
-    `blind` is a sentence that says why an active alert cannot fire now; empty if it can fire, or is not active.
+    `level` is the price at which the alert fires; for a new high or low, the high or low that the price must pass.
+    `distance_percent` is how far the price must move to the level, in percent of the price. `price`, `level` and
+    `distance_percent` are None if they are unknown. `is_expired` says that the alert has expired, even if the engine
+    has not noted this yet. `last_firing` is None if the alert never fired. `blind` is a sentence that says why an
+    active alert cannot fire now; empty if it can fire, or is not active.
     """
 
     alert: Alert
@@ -80,14 +73,12 @@ class AccountAlerts:
         """
         options = check_options(options, now)
         ticker = find_served_ticker(symbol)
-        arming, is_true = _arm(_read_market(ticker, now), options.kind, options.value, now)
-        is_percent = options.kind is Kind.DAY_PERCENT
+        condition = Condition(options.kind, options.value, options.window_seconds)
+        arming, already = _arm(_read_market(ticker, condition, now), condition)
         alert = Alert(
             owner=self._user,
             ticker=ticker,
-            kind=options.kind.value,
-            level=None if is_percent else options.value,
-            percent=options.value if is_percent else None,
+            **condition.columns,
             repeat=options.repeat.value,
             cooldown_seconds=options.cooldown_seconds,
             expires_at=options.expires_at,
@@ -100,7 +91,7 @@ class AccountAlerts:
         with transaction.atomic():
             self._require_room()
             alert.save(force_insert=True)
-        return NewAlert(alert, is_true)
+        return NewAlert(alert, already)
 
     def _require_room(self) -> None:
         """Raises TooManyAlerts if the account has MAX_ALERTS alerts. Locks the account until the transaction ends."""
@@ -139,13 +130,12 @@ class AccountAlerts:
         alert = Alert.objects.filter(owner=self._user, pk=alert_pk).select_related("ticker").first()
         if alert is None:
             raise NoSuchAlert(GONE)
-        return _read_market(alert.ticker, now)
+        return _read_market(alert.ticker, condition_of(alert), now)
 
     def _activate(self, alert: Alert, market: Market, now: datetime) -> bool:
-        value = alert.percent if alert.level is None else alert.level
-        arming, is_true = _arm(market, Kind(alert.kind), value or 0.0, now, alert.arming)
+        arming, already = _arm(market, condition_of(alert), alert.arming)
         _change(alert, now, state=State.ACTIVE.value, state_reason="", silent_until=0, **arming)
-        return is_true
+        return already
 
     @transaction.atomic
     def change_note(self, alert_pk: int, note: str, now: datetime) -> None:
@@ -181,12 +171,9 @@ class AccountAlerts:
         """Returns all alerts of the account with prices, levels and last firings. The newest alert comes first."""
         alerts = list(self._alerts().select_related("ticker").order_by("-id"))
         symbols = sorted({alert.ticker.symbol for alert in alerts})
-        quotes, references = read_quotes(symbols).updates, _read_references([alert.ticker for alert in alerts], now)
+        quotes, levels = read_quotes(symbols).updates, read_levels(alerts, now)
         firings = self._last_firings(alerts)
-        listed = [
-            _describe(alert, quotes.get(alert.ticker.symbol), references[alert.ticker.symbol], firings, now)
-            for alert in alerts
-        ]
+        listed = [_describe(alert, quotes.get(alert.ticker.symbol), levels[alert.pk], firings, now) for alert in alerts]
         return _add_blindness(listed, now)
 
     def _last_firings(self, alerts: Sequence[Alert]) -> Mapping[int, Firing]:
@@ -210,28 +197,23 @@ def find_served_ticker(symbol: str) -> Ticker:
     return ticker
 
 
-def _read_market(ticker: Ticker, now: datetime) -> Market:
+def _read_market(ticker: Ticker, condition: Condition, now: datetime) -> Market:
     quote = read_quotes([ticker.symbol]).updates.get(ticker.symbol)
-    return Market(quote, _read_references([ticker], now)[ticker.symbol])
+    # The price at the beginning of a window is not known here. The engine arms such an alert at the next update.
+    is_window = condition.kind is Kind.WINDOW_PERCENT
+    reference = None if is_window else read_references([ticker], now)[ticker.symbol]
+    return Market(quote, reference, int(now.timestamp() * SECOND_US))
 
 
-def _arm(market: Market, kind: Kind, value: float, now: datetime, arming: int = 0) -> tuple[dict[str, Any], bool]:
-    """Returns the fields of an alert that is armed at the quote of its market, and whether its condition is true.
+def _arm(market: Market, condition: Condition, arming: int = 0) -> tuple[dict[str, Any], bool]:
+    """Returns the fields of an alert that is armed in a market, and whether its condition is true already.
 
-    `arming` is the last arming number of the alert. Without a quote, the first update arms the alert.
+    `arming` is the last arming number of the alert. An alert that is not armed here is armed by a later update.
     """
-    quote = market.quote
-    if quote is None:
-        return {"side": Side.NONE.value, "since_timestamp": int(now.timestamp() * 1_000_000), "since_seq_id": 0}, False
-    side = starting_side(kind, value, quote.price, market.reference)
-    order = {"since_timestamp": quote.timestamp, "since_seq_id": quote.seq_id}
-    return {"side": side.value, "arming": arming + bool(side), **order}, side is Side.NONE
-
-
-def _read_references(tickers: Sequence[Ticker], now: datetime) -> dict[str, float]:
-    days = read_days(sorted({ticker.symbol for ticker in tickers}), now)
-    closes = {symbol: day.previous_close for symbol, day in days.items()}
-    return {ticker.symbol: reference_price(ticker.base_price, closes.get(ticker.symbol)) for ticker in tickers}
+    side, quote = find_side(condition, market), market.quote
+    timestamp, seq_id = (market.now, 0) if quote is None else quote.order
+    order = {"since_timestamp": timestamp, "since_seq_id": seq_id}
+    return {"side": side.value, "arming": arming + bool(side), **order}, is_true(condition, market)
 
 
 def _change(alert: Alert, now: datetime, **fields: Any) -> None:
@@ -239,10 +221,8 @@ def _change(alert: Alert, now: datetime, **fields: Any) -> None:
 
 
 def _describe(
-    alert: Alert, quote: Update | None, reference: float, firings: Mapping[int, Firing], now: datetime
+    alert: Alert, quote: Update | None, level: float | None, firings: Mapping[int, Firing], now: datetime
 ) -> ListedAlert:
-    value = alert.percent if alert.level is None else alert.level
-    level = None if value is None else level_of(Kind(alert.kind), value, reference)
     price = None if quote is None else quote.price
     distance = None if level is None or price is None else (level / price - 1) * 100
     is_expired = alert.expires_at is not None and alert.expires_at <= now

@@ -4,6 +4,8 @@ An alert that is armed below its level fires at the first update at or above the
 update strictly below the level arms the alert again. The other side is alike. The previous price plays no part, so
 neither a gap nor a restart hides a firing.
 
+An alert on new highs or lows is always armed. It fires at each new high or low outside of its cooldown.
+
 An update is late if a newer update of its symbol has arrived before. A late update that is newer than the arming fires
 an alert, but arms no alert. The caller ignores updates that are not newer than the arming.
 """
@@ -13,7 +15,7 @@ from typing import Protocol
 from feeds.wire import Update
 from watchlist.alert_kinds import Repeat, Side, State
 from watchlist.alerts.records import AlertChange, FiringEvent, Order
-from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, NONE, PERCENT, RISE, SlotTable
+from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, NONE, PERCENT, RISE, SlotTable
 from watchlist.alerts.watch import Days, Watch
 
 SECOND_US = 1_000_000
@@ -44,7 +46,10 @@ class AlertStates:
         `newest` is the order of the newest update so far. Returns the new state. If the state is not ACTIVE, the caller
         must call `finish`.
         """
-        table, price, level = self.table, update.price, watch.level(self.table, slot)
+        table, price = self.table, update.price
+        if table.conditions[slot] & EXTREME:
+            return self._step_extreme(watch, slot, update, newest, received_ms, late=late)
+        level = watch.level(table, slot, update.timestamp)
         if level is None or (table.conditions[slot] & PERCENT and update.timestamp < watch.day_begins):
             return State.ACTIVE  # the level of that day is unknown
         if is_reached(table.sides[slot], level, price):
@@ -60,6 +65,25 @@ class AlertStates:
                 return State.FIRED
         if not late:
             self._rearm(slot, level, price, newest)
+        return State.ACTIVE
+
+    def _step_extreme(
+        self, watch: Watch, slot: int, update: Update, newest: Order, received_ms: int, *, late: bool
+    ) -> State:
+        """Fires an alert on new highs or lows if the update is one. The alert is then armed again at once."""
+        table = self.table
+        level = watch.extremes.beaten.get(table.conditions[slot])
+        if level is None:
+            return State.ACTIVE
+        if 0 < table.expires[slot] <= update.timestamp:
+            return State.EXPIRED
+        if update.timestamp < table.silent_until[slot]:
+            return State.ACTIVE
+        self._fire(watch, slot, level, update, received_ms, late=late)
+        if table.repeat(slot) is Repeat.ONCE:
+            self._set_side(slot, NONE, newest)
+            return State.FIRED
+        self._set_side(slot, BELOW if table.conditions[slot] & RISE else ABOVE, newest)
         return State.ACTIVE
 
     def settle(self, slot: int, level: float, price: float, order: Order) -> None:
@@ -92,7 +116,7 @@ class AlertStates:
             arming=table.armings[slot],
             side=Side(table.sides[slot]),
             level=level,
-            reference=watch.reference if table.conditions[slot] & PERCENT else None,
+            reference=watch.reference_of(table, slot, timestamp),
             price=update.price,
             timestamp=timestamp,
             seq_id=update.seq_id,

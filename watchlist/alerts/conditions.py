@@ -6,10 +6,11 @@ from math import isfinite
 
 import msgspec
 
-from watchlist.alert_kinds import Channel, Kind, Repeat, Side
+from watchlist.alert_kinds import Channel, Kind, Repeat
 from watchlist.errors import BadAlert
 
-CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT)
+EXTREME_KINDS = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
+CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS)
 """The kinds that the engine evaluates. No other kind can be created."""
 
 MAX_ALERTS = 200
@@ -20,6 +21,12 @@ MIN_PERCENT, MAX_PERCENT = -99.99, 10_000.0
 MIN_COOLDOWN_SECONDS, MAX_COOLDOWN_SECONDS = 60, 30 * 24 * 3600
 """The limits of a cooldown. Without a minimum, a price that hovers at a level would cause a firing at each update."""
 
+LEVEL_KINDS = frozenset({Kind.UP, Kind.DOWN, Kind.EITHER})
+PERCENT_KINDS = frozenset({Kind.DAY_PERCENT, Kind.WINDOW_PERCENT})
+WINDOW_KINDS = frozenset({Kind.WINDOW_PERCENT, Kind.NO_PRICE})
+MINUTE_SECONDS = 60
+MAX_WINDOW_SECONDS = 24 * 3600
+
 MAX_LIFETIME = timedelta(days=5 * 366)
 MAX_NOTE_LENGTH = 200
 
@@ -27,17 +34,19 @@ MAX_NOTE_LENGTH = 200
 class AlertOptions(msgspec.Struct, frozen=True):
     """What a person can choose for an alert.
 
-    `value` is a level in the currency of the ticker, or a percent for DAY_PERCENT. A positive percent is a rise.
-    `cooldown_seconds` counts only with Repeat.EACH. `expires_at` has a time zone; None means never.
+    `value` is a level in the currency of the ticker, or a percent for PERCENT_KINDS; None for all other kinds. A
+    positive percent is a rise. `window_seconds` belongs to WINDOW_KINDS: the time in which a change counts, or the time
+    without a price. `cooldown_seconds` counts only with Repeat.EACH. `expires_at` has a time zone; None means never.
     """
 
     kind: Kind
-    value: float
+    value: float | None = None
     repeat: Repeat = Repeat.ONCE
     cooldown_seconds: int = 300
     expires_at: datetime | None = None
     note: str = ""
     channels: frozenset[Channel] = frozenset({Channel.PAGE})
+    window_seconds: int | None = None
 
 
 def check_options(options: AlertOptions, now: datetime) -> AlertOptions:
@@ -47,7 +56,7 @@ def check_options(options: AlertOptions, now: datetime) -> AlertOptions:
     """
     if options.kind not in CREATABLE:
         raise BadAlert(f"Alerts of the kind “{options.kind}” cannot be created yet.")
-    _check_value(options.kind, options.value)
+    check_condition(options.kind, options.value, options.window_seconds)
     if not options.channels:
         raise BadAlert("Choose at least one way to be told.")
     if options.expires_at is not None and not now < options.expires_at <= now + MAX_LIFETIME:
@@ -56,12 +65,25 @@ def check_options(options: AlertOptions, now: datetime) -> AlertOptions:
     return msgspec.structs.replace(options, cooldown_seconds=cooldown, note=check_note(options.note))
 
 
-def _check_value(kind: Kind, value: float) -> None:
-    if kind is not Kind.DAY_PERCENT:
-        if not 0 < value < MAX_LEVEL:  # also refuses NaN
+def check_condition(kind: Kind, value: float | None, window_seconds: int | None) -> None:
+    """Raises BadAlert if the value or the window is not allowed for this kind of alert."""
+    if kind in LEVEL_KINDS:
+        if value is None or not 0 < value < MAX_LEVEL:  # also refuses NaN
             raise BadAlert("A level is above 0 and below 1,000,000,000,000.")
-    elif not (isfinite(value) and MIN_PERCENT <= value <= MAX_PERCENT and value):
-        raise BadAlert("A percentage is from -99.99 to 10,000, and not 0.")
+    elif kind in PERCENT_KINDS:
+        if value is None or not (isfinite(value) and MIN_PERCENT <= value <= MAX_PERCENT and value):
+            raise BadAlert("A percentage is from -99.99 to 10,000, and not 0.")
+    elif value is not None:
+        raise BadAlert("This kind of alert has neither a level nor a percentage.")
+    _check_window(kind, window_seconds)
+
+
+def _check_window(kind: Kind, seconds: int | None) -> None:
+    if kind not in WINDOW_KINDS:
+        if seconds is not None:
+            raise BadAlert("This kind of alert has no time span.")
+    elif seconds is None or seconds % MINUTE_SECONDS or not MINUTE_SECONDS <= seconds <= MAX_WINDOW_SECONDS:
+        raise BadAlert("The time span of an alert is a number of whole minutes, from one minute to one day.")
 
 
 def _check_cooldown(seconds: int) -> int:
@@ -83,8 +105,8 @@ def check_note(note: str) -> str:
 
 
 def level_of(kind: Kind, value: float, reference: float) -> float:
-    """Returns the price level of an alert. `reference` is the reference price of the day."""
-    return percent_level(reference, value) if kind is Kind.DAY_PERCENT else value
+    """Returns the price level of an alert. `reference` is the price to which a percentage refers."""
+    return percent_level(reference, value) if kind in PERCENT_KINDS else value
 
 
 def percent_level(reference: float, percent: float) -> float:
@@ -97,20 +119,9 @@ def percent_level(reference: float, percent: float) -> float:
 
 def can_rise(kind: Kind, value: float) -> bool:
     """Returns whether an alert fires when the price rises to its level."""
-    return value > 0 if kind is Kind.DAY_PERCENT else kind in {Kind.UP, Kind.EITHER}
+    return value > 0 if kind in PERCENT_KINDS else kind in {Kind.UP, Kind.EITHER}
 
 
 def can_fall(kind: Kind, value: float) -> bool:
     """Returns whether an alert fires when the price falls to its level."""
-    return value < 0 if kind is Kind.DAY_PERCENT else kind in {Kind.DOWN, Kind.EITHER}
-
-
-def starting_side(kind: Kind, value: float, price: float, reference: float) -> Side:
-    """Returns the side on which a new alert is armed at a price.
-
-    Returns Side.NONE if the condition is already true: the alert is armed when the price has come back.
-    """
-    level = level_of(kind, value, reference)
-    if price < level and can_rise(kind, value):
-        return Side.BELOW
-    return Side.ABOVE if price > level and can_fall(kind, value) else Side.NONE
+    return value < 0 if kind in PERCENT_KINDS else kind in {Kind.DOWN, Kind.EITHER}

@@ -5,19 +5,19 @@ overwritten.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from feeds.errors import TransientError
-from feeds.models import DayBar, Ticker
-from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
+from feeds.models import DayBar, Ticker, translate_database_errors
+from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
-from watchlist.alerts.conditions import CREATABLE
+from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, MAX_WINDOW_SECONDS, PERCENT_KINDS, WINDOW_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
 from watchlist.prices.change import reference_price
 
@@ -38,8 +38,8 @@ A transaction may end some time after its `changed_at`, and the clocks of two ma
 FLAGS = tuple(f"by_{channel}" for channel in Channel)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
-    *("pk", "version", "ticker__symbol", "kind", "level", "percent", "repeat", "cooldown_seconds", "expires_at"),
-    *("side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
+    *("pk", "version", "ticker__symbol", "kind", "level", "percent", "window_seconds", "repeat", "cooldown_seconds"),
+    *("expires_at", "side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
 )
 UPDATE = """
 UPDATE watchlist_alert SET state = %s, side = %s, arming = %s, since_timestamp = %s, since_seq_id = %s,
@@ -71,16 +71,9 @@ class AlertsUnavailable(TransientError):
     """The database does not answer or is locked, or the tables of alerts do not exist yet."""
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into AlertsUnavailable."""
-    try:
-        yield
-    except Error as error:
-        connection.close()  # a broken connection would be used again
-        raise AlertsUnavailable(
-            f"alerts cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(AlertsUnavailable, "alerts")
 
 
 def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
@@ -171,13 +164,20 @@ def _write(results: Results, now: datetime) -> set[int]:
     rows = [_make_firing(event, results.evaluated_at, now) for event in results.firings if event.alert_id in flags]
     Firing.objects.bulk_create(rows)
     Delivery.objects.bulk_create(
-        Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+        _make_delivery(firing, channel, now)
         for firing in rows
         for channel, wanted in zip(Channel, flags[firing.alert_id], strict=True)
         if wanted
     )
     _write_progress(results.progress)
     return {change.id for change in results.changes if change.id not in flags}
+
+
+def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
+    delivery = Delivery(firing=firing, channel=channel.value, next_attempt_at=now)
+    if channel is Channel.PAGE:  # pages read the firings themselves, and the history keeps them
+        delivery.state, delivery.done_at = DeliveryState.DONE.value, now
+    return delivery
 
 
 def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, Sequence[bool]]:
@@ -216,12 +216,16 @@ def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> F
 
 
 def _write_progress(progress: Sequence[Progress]) -> None:
-    if progress:
-        names = Progress.__struct_fields__
-        rows = [AlertProgress(**{name: getattr(each, name) for name in names}) for each in progress]
-        AlertProgress.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:]
-        )
+    """Writes the progress of symbols, except where another engine is further, because it has evaluated the symbol."""
+    names = Progress.__struct_fields__
+    known = AlertProgress.objects.select_for_update().order_by("symbol") if progress else AlertProgress.objects.none()
+    orders = {row[0]: row[1:] for row in known.values_list("symbol", "timestamp", "seq_id")}
+    rows = [
+        AlertProgress(**{name: getattr(each, name) for name in names})
+        for each in progress
+        if orders.get(each.symbol, (0, 0)) <= (each.timestamp, each.seq_id)
+    ]
+    AlertProgress.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:])
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -247,20 +251,36 @@ def _make_records(rows: Iterable[tuple[Any, ...]], skip: SkipAlert) -> list[Aler
 
 def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
     """Returns None if the row has a value that the engine cannot use."""
-    pk, version, symbol, kind, level, percent, repeat, cooldown, expires_at, side, arming, *since, silent_until = row
+    (
+        pk,
+        version,
+        symbol,
+        kind,
+        level,
+        percent,
+        window,
+        repeat,
+        cooldown,
+        expires_at,
+        side,
+        arming,
+        *since,
+        silent_until,
+    ) = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
-    value = percent if kind == _DAY_PERCENT else level
+    value = 0.0 if kind in EXTREME_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
         return None
     if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):
         return None
+    if kind in WINDOW_KINDS and not (window and window % 60 == 0 and window <= MAX_WINDOW_SECONDS):
+        return None
     return AlertRecord(
         *(pk, version, symbol, _KINDS[kind], value, _REPEATS[repeat], cooldown, expires),
-        *(_SIDES[side], arming, (since[0], since[1]), silent_until),
+        *(_SIDES[side], arming, (since[0], since[1]), silent_until, window or 0),
     )
 
 
-_DAY_PERCENT = Kind.DAY_PERCENT.value
 _KINDS = {kind.value: kind for kind in Kind}
 _REPEATS = {repeat.value: repeat for repeat in Repeat}
 _SIDES = {side.value: side for side in Side}

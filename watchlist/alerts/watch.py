@@ -4,14 +4,17 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from math import inf, nextafter
+from math import inf, isfinite, nextafter
 from typing import Protocol
 
 from feeds.wire import Update
 from watchlist.alerts.conditions import percent_level
+from watchlist.alerts.kinds.extremes import NOTHING, Extremes
+from watchlist.alerts.kinds.windows import MAX_DELAY_US, Windows
 from watchlist.alerts.ladder import Ladder
-from watchlist.alerts.records import Order, Progress
-from watchlist.alerts.slot_table import ABOVE, BELOW, FALL, PERCENT, RISE, SlotTable
+from watchlist.alerts.records import Close, Order, Progress
+from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RISE, WINDOW, SlotTable
+from watchlist.prices.day import PriceRange
 
 RECENT_US = 10_000_000
 """How long updates are kept, in microseconds. A new alert is evaluated for the kept updates that are newer than it."""
@@ -31,16 +34,19 @@ class Days(Protocol):
 class Watch:
     """One symbol: its newest update, its market day, its last updates, and the levels of its alerts.
 
-    `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. A price between
-    `low` and `high` reaches no level. `later` holds alerts that were armed at an update that did not arrive yet.
+    `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. `extremes`
+    holds the lowest and highest prices. A price between `bottom` and `top` reaches no level. A price between `low` and
+    `high` is also inside the day's range. `later` holds alerts that were armed at an update that did not arrive yet.
     `count` is the number of alerts. `saved` is the order up to which the progress was taken.
     """
 
     __slots__ = (
+        "bottom",
         "count",
         "day",
         "day_begins",
         "day_ends",
+        "extremes",
         "falling",
         "high",
         "later",
@@ -56,6 +62,9 @@ class Watch:
         "source",
         "symbol",
         "timestamp",
+        "top",
+        "turns_at",
+        "windows",
     )
 
     def __init__(self, symbol: str, number: int) -> None:
@@ -70,9 +79,13 @@ class Watch:
         self.reference: float | None = None
         self.recent: deque[Update] = deque()
         self.rising, self.falling = Ladder(rising=True), Ladder(rising=False)
+        self.bottom, self.top = -inf, inf
         self.low, self.high = -inf, inf
         self.percent_slots = array("I")
         self.later: list[tuple[Order, int, int]] = []
+        self.extremes = Extremes()
+        self.windows = Windows()
+        self.turns_at: float = 0
 
     @property
     def order(self) -> Order:
@@ -83,31 +96,58 @@ class Watch:
     def progress(self) -> Progress:
         """What a restarted engine must know about the symbol."""
         newest = self.price, self.timestamp, self.seq_id, self.source
-        return Progress(self.symbol, *newest, self.day, self.reference)
+        ranges = *_to_columns(self.extremes.day), *_to_columns(self.extremes.past)
+        return Progress(self.symbol, *newest, self.day, self.reference, *ranges)
 
-    def restore(self, progress: Progress, days: Days) -> None:
-        """Continues after the newest update of `progress`."""
+    def restore(self, progress: Progress, days: Days, day_range: PriceRange, past_range: PriceRange) -> None:
+        """Continues after the newest update of `progress`, with the ranges of `extremes`."""
         self.price, self.timestamp, self.seq_id = progress.price, progress.timestamp, progress.seq_id
         self.source, self.reference = progress.source, progress.reference
         self.saved = self.order
         self.recent.clear()
+        self.extremes.restore(day_range, past_range)
         self.set_day(progress.day, days)
 
     def set_day(self, day: int, days: Days) -> None:
         self.day, self.day_begins, self.day_ends = day, days.begin(day), days.begin(day + 1)
+        self.turns_at = 0
+
+    def turn(self, timestamp: int) -> None:
+        """Begins the bar of an update with this time. The bases of the windows change."""
+        self.windows.turn(timestamp)
+        self.turns_at = min(self.windows.turns_at, self.day_ends)
+        self.refresh()
+
+    @property
+    def ladders(self) -> Iterator[Ladder]:
+        """All ladders with alerts of the symbol."""
+        yield from (self.rising, self.falling, *self.extremes.ladders.values(), *self.windows.ladders)
 
     def forget_old(self) -> None:
         """Drops updates that are more than RECENT_US older than the newest one."""
         oldest = self.timestamp - RECENT_US
         while self.recent and self.recent[0].timestamp < oldest:
             self.recent.popleft()
+        self.extremes.forget(oldest)
 
-    def level(self, table: SlotTable, slot: int) -> float | None:
-        """Returns the level of an alert. Returns None for a percent while the reference price is unknown."""
+    def level(self, table: SlotTable, slot: int, timestamp: int = 0) -> float | None:
+        """Returns the level of an alert for an update with this time.
+
+        Returns None for a percent while the price is unknown to which it refers.
+        """
         value = table.values[slot]
-        if not table.conditions[slot] & PERCENT:
+        if not table.conditions[slot] & (PERCENT | WINDOW):
             return value
-        return None if self.reference is None else percent_level(self.reference, value)
+        reference = self.reference_of(table, slot, timestamp)
+        return None if reference is None else percent_level(reference, value)
+
+    def reference_of(self, table: SlotTable, slot: int, timestamp: int) -> float | None:
+        """Returns the price to which the percent of an alert refers, for an update with this time."""
+        condition = table.conditions[slot]
+        if condition & WINDOW:
+            is_too_late = timestamp < self.timestamp - MAX_DELAY_US
+            return None if is_too_late else self.windows.open(table.minutes[slot]).base_at(timestamp)
+        return self.reference if condition & PERCENT else None
 
     def place(self, table: SlotTable, slot: int) -> None:
         """Adds the levels at which the state of an alert changes next."""
@@ -120,10 +160,19 @@ class Watch:
             ladder.remove(level, slot)
 
     def _places(self, table: SlotTable, slot: int) -> Iterator[tuple[Ladder, float]]:
+        side, condition = table.sides[slot], table.conditions[slot]
+        if condition & EXTREME:
+            yield self.extremes.ladder(condition), table.silent_until[slot]
+            return
+        if condition & WINDOW:
+            yield (
+                self.windows.open(table.minutes[slot]).ladder(side, is_rise=bool(condition & RISE)),
+                table.values[slot],
+            )
+            return
         level = self.level(table, slot)
         if level is None:
             return
-        side, condition = table.sides[slot], table.conditions[slot]
         if side == BELOW:
             yield self.rising, level
         elif side == ABOVE:
@@ -138,6 +187,23 @@ class Watch:
         """Keeps a late update for new alerts, unless the update is too old."""
         if update.timestamp >= self.timestamp - RECENT_US:
             self.recent.append(update)
+
+    def reached(self, update: Update) -> list[int]:
+        """Returns the slots of the alerts whose level an update reaches, or that fire at a new high or low.
+
+        The update must have been added to `extremes`.
+        """
+        levels = *self.rising.reached(update.price), *self.falling.reached(update.price)
+        changes = self.windows.reached(update.price, update.timestamp)
+        return [*levels, *self.extremes.reached(update.timestamp), *changes]
+
+    def add_late(self, update: Update) -> None:
+        """Adds a late update to `extremes`, unless the update belongs to an earlier day, and to `windows`."""
+        self.extremes.beaten = NOTHING
+        if update.timestamp >= self.day_begins and self.extremes.add(update):
+            self.saved = (0, 0)  # the progress has changed, although the newest update has not
+        if update.timestamp >= self.timestamp - MAX_DELAY_US:
+            self.windows.add(close_of(update))
 
     def wait_for(self, table: SlotTable, slot: int) -> None:
         """Keeps an alert until the update arrives at which the alert was armed."""
@@ -158,9 +224,30 @@ class Watch:
             previous = entry
 
     def refresh(self) -> None:
-        """Computes `low` and `high` after a change of the levels."""
-        self.low = inf if self.later else self.falling.next_level
-        self.high = self.rising.next_level
+        """Computes the limits after a change of the levels, or of the market day."""
+        low, high = self.windows.limits()
+        self.bottom = inf if self.later else max(self.falling.next_level, low)
+        self.top = min(self.rising.next_level, high)
+        self._set_limits()
+
+    def widen(self, price: float, order: Order) -> None:
+        """Adds a price to the day's range that reaches no level. No alert on new highs or lows may exist."""
+        self.extremes.widen(price, order)
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        self.low = max(self.bottom, nextafter(self.extremes.day_low, -inf))
+        self.high = min(self.top, nextafter(self.extremes.day_high, inf))
+
+
+def close_of(update: Update) -> Close:
+    """Returns the update as the newest one of its bar."""
+    return update.timestamp, update.seq_id, update.price
+
+
+def _to_columns(prices: PriceRange) -> tuple[float | None, float | None]:
+    """Returns the high and the low, or None if there is none."""
+    return (prices.high, prices.low) if isfinite(prices.high) else (None, None)
 
 
 def _is_current(table: SlotTable, since: Order, slot: int, alert_id: int) -> bool:

@@ -13,7 +13,14 @@ from feeds.bar_layout import VOLUME_UNIT
 from watchlist.prices.candles import Candle
 
 JSON = "application/json"
-CODES = {401: "Unauthorized", 404: "Not Found", 422: "Unprocessable Entity", 503: "Service Unavailable"}
+CODES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 
 
 def encode_chart(meta: Mapping[str, Any], candles: Sequence[Candle]) -> bytes:

@@ -49,7 +49,8 @@ def show_chart(request: HttpRequest, spelling: str) -> HttpResponse:
     if meta is None:
         return make_chart_error("no price of this symbol is known", 404)
     response = HttpResponse(encode_chart(meta, candles), content_type=JSON)
-    patch_cache_control(response, **{"private" if settings.PRIVATE else "public": True}, no_cache=True)
+    is_private = settings.PRIVATE or getattr(request, "api_token", None) is not None
+    patch_cache_control(response, **{"private" if is_private else "public": True}, no_cache=True)
     return response
 
 

@@ -1,6 +1,6 @@
 """Defines middleware for the HTTP API: personal tokens, their limit, and errors as problem+json.
 
-`TokenMiddleware` serves all addresses below `/api/`. `ProblemMiddleware` serves those below `/api/v1/`.
+`TokenMiddleware` serves all addresses below `/api/` and `/v8/`. `ProblemMiddleware` serves those below `/api/v1/`.
 """
 
 import json
@@ -13,12 +13,12 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from watchlist.accounts.throttle import Usage, count_action
-from watchlist.accounts.tokens import PREFIX, READ, find_token, note_use
+from watchlist.accounts.tokens import PREFIX, READ, find_token, note_use, read_bearer
+from watchlist.api.chart_json import make_chart_error
 from watchlist.api.responses import PROBLEM_JSON, refuse
 from watchlist.api.v1.problems import encode_problem
 
-API_PATH, V1_PATH = "/api/", "/api/v1/"
-SCHEME = "bearer "
+API_PATH, V1_PATH, CHART_PATH = "/api/", "/api/v1/", "/v8/"
 WINDOW_SECONDS = 60
 METHODS = "GET, HEAD, POST, PATCH, DELETE"
 EXPOSED_HEADERS = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy"
@@ -39,25 +39,24 @@ class TokenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.api_token = None  # type: ignore[attr-defined]
-        authorization = request.headers.get("Authorization", "")
-        if not request.path.startswith(API_PATH) or not authorization.lower().startswith(SCHEME):
+        text = read_bearer(request.headers.get("Authorization", ""))
+        if text is None or not request.path.startswith((API_PATH, CHART_PATH)):
             return self._get_response(request)
-        text = authorization[len(SCHEME) :].strip()
         # The page itself uses the earlier addresses. A proxy for signing in may add a token of its own to its requests.
         if not request.path.startswith(V1_PATH) and not text.startswith(PREFIX):
             return self._get_response(request)
         token = find_token(text)
         if token is None:
-            response = refuse("the token is not valid", 401)
+            response = _refuse(request, "the token is not valid", 401)
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             return response
         usage = count_action(f"api-token:{token.pk}", WINDOW_SECONDS)
         if usage is not None and usage.count > settings.API_REQUESTS_PER_MINUTE:
-            return _add_limits(_refuse_later(usage), usage)
+            return _add_limits(_refuse_later(request, usage), usage)
         note_use(token, timezone.now())
         request.api_token = token  # type: ignore[attr-defined]
         if not request.path.startswith(V1_PATH) and READ not in token.scope_names:
-            return refuse("the token has no scope read", 403)
+            return _refuse(request, "the token has no scope read", 403)
         return _add_limits(self._get_response(request), usage)
 
 
@@ -86,8 +85,13 @@ class ProblemMiddleware:
         return _allow_origin(response)
 
 
-def _refuse_later(usage: Usage) -> HttpResponse:
-    response = refuse("too many requests with this token", 429)
+def _refuse(request: HttpRequest, message: str, status: int) -> HttpResponse:
+    """Returns an error response in the form of the address: that of dashboards below `/v8/`."""
+    return make_chart_error(message, status) if request.path.startswith(CHART_PATH) else refuse(message, status)
+
+
+def _refuse_later(request: HttpRequest, usage: Usage) -> HttpResponse:
+    response = _refuse(request, "too many requests with this token", 429)
     response.headers["Retry-After"] = str(usage.seconds_left)
     return response
 

@@ -77,6 +77,20 @@ class DatabaseMonitor:
             raise TimeoutError(f"The database did not answer within {QUERY_TIMEOUT_SECONDS} s")
         return task.result()
 
+    async def repeat(self, seconds: float, read: Callable[[], Awaitable[None]], subject: str) -> None:
+        """Calls `read` every `seconds` seconds until this task is cancelled. Pauses while the database is unavailable.
+
+        Logs the errors of `read`. `subject` says in the log what `read` reads.
+        """
+        while True:
+            await asyncio.sleep(seconds)
+            if not self.available:
+                continue
+            try:
+                await read()
+            except Exception as error:  # Database errors differ by engine. The next call reads what has changed.
+                log.debug(f"{subject} cannot be read", reason=type(error).__name__)
+
     def _end_query(self, task: "asyncio.Future[Result]") -> None:
         self._turns.release()
         if not task.cancelled():

@@ -19,6 +19,7 @@ from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.price_layer import PriceLayer
+from watchlist.gateway.firings.firing_notices import FiringNotices
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
@@ -28,6 +29,8 @@ from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.sockets.tokens.revocations import TokenRevocations
+from watchlist.gateway.sockets.tokens.verifier import TokenVerifier
 from watchlist.gateway.source_changes import SourceChanges
 from watchlist.gateway.ticker_changes import TickerChanges
 
@@ -65,17 +68,19 @@ class Gateway:
         self.intake = Intake()
         self.hub = Hub(self._schedule, self.intake.add_symbol, self.intake.remove_symbol, self.clock.unix_micros)
         self.compressor = Compressor()
-        context = SessionContext(
-            limits, catalog, self.hub, self.counts, self.clock, self.compressor if deflate else None
-        )
+        self.database = DatabaseMonitor(lambda available: self.connections.announce_database(available))
+        tokens = TokenVerifier(self.database, self.start)
+        compressor = self.compressor if deflate else None
+        context = SessionContext(limits, catalog, self.hub, self.counts, self.clock, compressor, tokens)
         self.connections = Connections(context)
-        self.database = DatabaseMonitor(self.connections.announce_database)
         self.source_changes = SourceChanges(catalog, self.connections, self.clock.unix_micros)
         self.ticker_changes = TickerChanges(
             catalog, load, self.database, self.connections, self.source_changes.mark_markets
         )
-        self.list_changes = ListChanges(self.database, self.connections, private)
+        self.firing_notices = FiringNotices(self.connections, self.clock.unix_micros)
+        self.list_changes = ListChanges(self.database, self.connections, private, self.firing_notices.read_and_send)
         self.shared_list_changes = SharedListChanges(self.database, self.connections)
+        self.token_revocations = TokenRevocations(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
@@ -102,6 +107,7 @@ class Gateway:
             self.source_changes.follow(redis),
             self.list_changes.follow(),
             self.shared_list_changes.follow(),
+            self.token_revocations.follow(),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 

@@ -5,11 +5,9 @@ The database is read once per second, with three queries for all signed-in socke
 the account changes, or when the account is deactivated.
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
-import structlog
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session as StoredSession
@@ -23,8 +21,6 @@ from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.web_sessions import AccountSession, find_account_session
 from watchlist.models import Watchlist
 
-log = structlog.get_logger(__name__)
-
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
@@ -35,9 +31,17 @@ class ListChanges:
     """Watches the lists of all signed-in accounts, and sends `list` frames.
 
     If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
+    `follow` calls `then` after each reading, when the sockets whose web session has ended follow no account any more.
     """
 
-    def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
+    def __init__(
+        self,
+        database: DatabaseMonitor,
+        connections: Connections,
+        private: bool = False,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._then = then
         self._database = database
         self._connections = connections
         self._private = private
@@ -47,15 +51,7 @@ class ListChanges:
 
         Pauses while the database is unavailable.
         """
-        while True:
-            await asyncio.sleep(READ_SECONDS)
-            if not self._database.available:
-                continue
-            try:
-                await self._find_accounts()
-                await self._read_and_send()
-            except Exception as error:  # Database errors differ by engine. The next reading sends what changed.
-                log.debug("lists cannot be read", reason=type(error).__name__)
+        await self._database.repeat(READ_SECONDS, self._read_and_send, "lists")
 
     async def _find_accounts(self) -> None:
         """Looks up each web session whose look-up failed when the client connected."""
@@ -65,10 +61,13 @@ class ListChanges:
                 session.unverified_key = None
 
     async def _read_and_send(self) -> None:
+        await self._find_accounts()
         sessions = self._connections.sessions
         read = {session.account_session for session in sessions if session.account_session is not None}
         if read:
             self.send_changes(read, await read_versions(read))
+        if self._then is not None:
+            await self._then()
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.

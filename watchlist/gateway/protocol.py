@@ -4,19 +4,16 @@ Pure: no I/O, no clock, no framework. docs/protocol.md describes requests and re
 change, because the programs of other people rely on them.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 
 from feeds.symbols import upper_case
 from watchlist.errors import WatchlistError
 
-TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 MAX_MESSAGE_BYTES = 64 * 1024
 """The longest message that a client may send."""
 MAX_ECHO_CHARACTERS = 64
@@ -43,6 +40,7 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4502
     BINARY = 4503
     SIGN_IN = 4506
+    TOKEN = 4507
     LINK_REVOKED = 4510
 
 
@@ -50,6 +48,8 @@ class ErrorCode(IntEnum):
     """Codes of error replies."""
 
     MALFORMED = 400
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
     UNKNOWN_SYMBOL = 404
     SYMBOL_LIMIT = 405
     ALREADY_SUBSCRIBED = 409
@@ -73,7 +73,7 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a client. `action` is one of ACTIONS.
+    """One request of a client. `action` is one of ACTIONS. `token` is the personal token of the action `auth`.
 
     `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
     `payload.options`, which the parser does not check.
@@ -83,62 +83,10 @@ class Request:
     symbols: tuple[str, ...] = ()
     id: str | None = None
     options: Any = None
+    token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOptions:
-    """The options in the query string of a connection.
-
-    With `batch`, the client gets arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
-    With `meta`, the client gets `ticker`, `feed`, `list` and `service` frames. With `notice`, the client gets a
-    `reconnect` frame before the gateway closes the socket with the code 4001. `shared` is the hash of the token in the
-    link of a shared list, or empty. With `shared`, the client gets `list` frames about this list only.
-    """
-
-    batch: bool = False
-    heartbeat: int = 0
-    meta: bool = False
-    notice: bool = False
-    shared: str = ""
-
-    @property
-    def follows_account(self) -> bool:
-        """Returns whether the client gets `list` frames of its account.
-
-        A client that follows a shared list gets none of them.
-        """
-        return self.meta and not self.shared
-
-
-def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses a query string such as `batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
-
-    The value of `shared` has 64 hexadecimal digits. Raises BadRequest for an invalid value of `heartbeat` or `shared`.
-    """
-    if not query:
-        return ConnectionOptions()
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
-    [shared, *_] = values.get("shared", [""])
-    if "shared" in values and not TOKEN_HASH.fullmatch(shared):
-        raise BadRequest("shared must be 64 hexadecimal digits")
-    return ConnectionOptions(heartbeat=parse_heartbeat(values.get("heartbeat", [])), shared=shared, **flags)
-
-
-def parse_heartbeat(values: Sequence[str]) -> int:
-    """Returns the interval of heartbeats in seconds, from the values of `heartbeat` in a query. No value means 0.
-
-    Raises BadRequest.
-    """
-    if not values:
-        return 0
-    seconds = values[0]
-    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
-        raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    return int(seconds)
-
-
-ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
+ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping", "auth"})
 
 
 def opens_action_mode(text: str) -> bool:
@@ -181,7 +129,15 @@ def parse_action(text: str) -> Request:
     if action in {"subscribe", "unsubscribe"}:
         payload: Any = value.get("payload")
         return Request(action, _symbols(payload, request_id), request_id, payload.get("options"))
-    return Request(action, (), request_id)
+    token = _token(value.get("payload"), request_id) if action == "auth" else ""
+    return Request(action, (), request_id, token=token)
+
+
+def _token(payload: Any, request_id: str | None) -> str:
+    token = payload.get("token") if isinstance(payload, dict) else None
+    if not isinstance(token, str):
+        raise BadRequest("payload.token must be a string", request_id)
+    return token
 
 
 def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:

@@ -4,10 +4,8 @@ Reads the database every 0.25 s for all these sockets together, with one query. 
 or replaced, if the list or the account is deleted, or if the account is deactivated.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
-import structlog
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
@@ -16,8 +14,6 @@ from watchlist.gateway.list_changes import changed_lists
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.models import ShareLink
-
-log = structlog.get_logger(__name__)
 
 READ_SECONDS = 0.25
 SHARED_LIST = 0
@@ -36,14 +32,7 @@ class SharedListChanges:
 
         Pauses while the database is unavailable.
         """
-        while True:
-            await asyncio.sleep(READ_SECONDS)
-            if not self._database.available:
-                continue
-            try:
-                await self._read_and_send()
-            except Exception as error:  # Database errors differ by engine. The next reading sends what changed.
-                log.debug("shared lists cannot be read", reason=type(error).__name__)
+        await self._database.repeat(READ_SECONDS, self._read_and_send, "shared lists")
 
     async def _read_and_send(self) -> None:
         read = {session.options.shared for session in self._connections.sessions if session.options.shared}

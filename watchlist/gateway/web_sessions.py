@@ -33,6 +33,11 @@ def read_session_key(cookies: str) -> str | None:
     return found.value if found is not None and found.value.isalnum() else None
 
 
+def names_session(cookies: str) -> bool:
+    """Returns whether a Cookie header has the session cookie, valid or not."""
+    return settings.SESSION_COOKIE_NAME in cookies
+
+
 @sync_to_async
 def find_account_session(key: str) -> AccountSession | None:
     """Returns the web session with this key. Returns None if no account is signed in with the key.

@@ -4,18 +4,22 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.http import HttpRequest
+from django.utils import timezone
 
 from watchlist.accounts.preferences import CHOICES, appearance_of
 from watchlist.lists.search import served_sources
+from watchlist.page.alerts.history_views import count_recent_firings
 from watchlist.prices.source_labels import SourceLabel, describe_sources
 
 
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the values for the templates of all pages, by name.
 
-    `appearance` and `sources` are functions. The database is read only when a template calls one of these functions.
+    `appearance`, `sources` and `recent_firings` are functions. The database is read only when a template calls one of
+    these functions.
     """
     return {
         "appearance": lambda: appearance_of(request),
@@ -24,7 +28,13 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
         "registration_open": settings.REGISTRATION_OPEN,
         "private": settings.PRIVATE,
         "sources": cache(describe_all_sources),
+        "recent_firings": cache(lambda: _count_recent_firings(request)),
     }
+
+
+def _count_recent_firings(request: HttpRequest) -> int:
+    user = getattr(request, "user", None)
+    return count_recent_firings(user, timezone.now()) if isinstance(user, User) else 0
 
 
 def describe_all_sources() -> SourceLabel | None:

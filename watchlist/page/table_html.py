@@ -43,6 +43,11 @@ def symbol_path(symbol: str, query: str = "") -> str:
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 
 
+def alert_path(symbol: str) -> str:
+    """Returns the address of the form for a new alert on a symbol, such as `/alerts/new/?symbol=BTC/USD`."""
+    return f"/alerts/new/?symbol={quote(symbol)}"
+
+
 def insert_rows(
     page: str, rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool, has_actions: bool = True
 ) -> str:
@@ -160,6 +165,7 @@ def _write_heading(symbol: str, name: str, query: str) -> str:
 
 @lru_cache(maxsize=KEPT_PARTS)
 def _write_actions(symbol: str, can_move: bool) -> str:
+    alert = f'<a href="{escape(alert_path(symbol))}">New alert</a>'
     symbol = escape(symbol)
     moves = (("top", "To the top"), ("up", "Move up"), ("down", "Move down")) if can_move else ()
     buttons = "".join(
@@ -167,7 +173,7 @@ def _write_actions(symbol: str, can_move: bool) -> str:
     )
     remove = f'<button form="change" name="remove" value="{symbol}" class="grave">Remove {symbol}</button>'
     summary = f'<summary aria-label="Actions for {symbol}"><span aria-hidden="true">⋯</span></summary>'
-    menu = f'<details class="menu">{summary}<div class="sheet-menu">{buttons}{remove}</div></details>'
+    menu = f'<details class="menu">{summary}<div class="sheet-menu">{alert}{buttons}{remove}</div></details>'
     return f'<td class="more">{menu}</td>\n'
 
 

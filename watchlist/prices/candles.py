@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from feeds.bar_layout import join_prices
+
 MAX_CANDLES = 1_500
 """The maximum number of candles in a chart."""
 
@@ -79,12 +81,5 @@ def join_by_start(candles: Iterable[Candle], find_start: Callable[[int], int]) -
 
 
 def _join(earlier: Candle, later: Candle) -> Candle:
-    return Candle(
-        earlier.start,
-        earlier.open,
-        max(earlier.high, later.high),
-        min(earlier.low, later.low),
-        later.close,
-        earlier.count + later.count,
-        earlier.volume + later.volume,
-    )
+    prices = join_prices(earlier, later)
+    return Candle(earlier.start, *prices, earlier.count + later.count, earlier.volume + later.volume)

@@ -11,6 +11,7 @@ from watchlist.page.columns import write_age
 from watchlist.page.context import MODULES
 from watchlist.page.rows import Row
 from watchlist.page.table_html import (
+    alert_path,
     symbol_path,
     write_attributes,
     write_column_choices,
@@ -21,6 +22,7 @@ from watchlist.page.table_html import (
 )
 
 register = template.Library()
+register.simple_tag(alert_path)
 register.simple_tag(symbol_path)
 register.simple_tag(write_column_choices, name="column_choices")
 register.simple_tag(write_headings, name="table_headings")

@@ -25,7 +25,7 @@ from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
 from feeds.management.source_history import make_backfill
 from feeds.management.source_settings import endpoint, find, rest_url
-from feeds.metrics import serve_metrics
+from feeds.program_health import heartbeat, serve_health
 from feeds.records import TopicEnd
 from feeds.source_names import REPLAY
 from feeds.sources.adapter import Source
@@ -60,10 +60,11 @@ class Command(BaseCommand):
         if not (names or idle):
             raise CommandError("no source: name one, such as `manage.py runfeed kraken`, or set FEEDS")
         stop = stop_event()
-        serve_metrics(settings.FEED_METRICS_PORT, "FEED_METRICS_PORT")
+        serve_health(settings.FEED_METRICS_PORT, "FEED_METRICS_PORT")
         if not names:
             log.info("no source to feed: set FEEDS and restart")
-            stop.wait()
+            while not stop.wait(1):
+                heartbeat.beat()
             return
         try:
             totals = asyncio.run(make_feeder(names, make_sources, stop).run(stop))

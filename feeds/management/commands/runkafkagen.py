@@ -15,7 +15,7 @@ from feeds.generator.loop import GeneratorLoop
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
-from feeds.metrics import serve_metrics
+from feeds.program_health import serve_health
 from feeds.sources.simulated import PriceSimulator
 from feeds.stop_signals import stop_event
 from feeds.store.connection import OWNER, connect
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
-        serve_metrics(settings.GENERATOR_METRICS_PORT, "GENERATOR_METRICS_PORT")
+        serve_health(settings.GENERATOR_METRICS_PORT, "GENERATOR_METRICS_PORT")
         address = (settings.KAFKA_BROKERS, settings.KAFKA_TOPIC)
 
         @cache

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand
 from feeds.errors import PermanentError
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
-from feeds.metrics import serve_metrics
 from feeds.processor.loop import Processor
 from feeds.processor.writers import plan_writers
+from feeds.program_health import serve_health
 from feeds.stop_signals import stop_event
 from feeds.store.connection import warn_of_shared_channels
 
@@ -26,7 +26,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, once: bool, **_options: Any) -> None:
         stop = stop_event()
-        serve_metrics(settings.PROCESSOR_METRICS_PORT, "PROCESSOR_METRICS_PORT")
         warn_of_shared_channels(settings.REDIS)
         consumer = UpdateConsumer(
             settings.KAFKA_BROKERS,
@@ -36,6 +35,7 @@ class Command(BaseCommand):
             settings.KAFKA_GROUP_INSTANCE_ID,
             once=once,
         )
+        serve_health(settings.PROCESSOR_METRICS_PORT, "PROCESSOR_METRICS_PORT", consumer.describe)
         dead_letters = DeadLetterTopic(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC, settings.KAFKA_DLQ_RETENTION)
 
         plan = plan_writers(settings.REDIS, settings.PROCESSOR_STOCK_TTL, settings.PROCESSOR_NUM_WORKERS)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from feeds.errors import PermanentError
 from feeds.history.market_days import make_source_days
 from feeds.kafka.consumer import UpdateConsumer
-from feeds.metrics import serve_metrics
+from feeds.program_health import serve_health
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
 from feeds.recorder.past_writer import Simulation
@@ -26,11 +26,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
-        serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
         serve_audits(connect(settings.REDIS), [name for name in SOURCE_NAMES if name not in WITHOUT_HISTORY])
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
+        serve_health(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT", source.describe)
         market_days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
         simulation = Simulation(settings.GENERATOR_INTERVAL.total_seconds(), settings.GENERATOR_SEED)
         recent_bars = RecentBars(connect(settings.REDIS))

@@ -12,6 +12,7 @@ from feeds.sources.decoding import (
     SequenceNumber,
     check_timestamp,
     decode_body,
+    make_numbered_trade,
     missed_sequences,
     read_number,
     read_price,
@@ -139,8 +140,7 @@ def _trades_request(native: str, first: int) -> Request:
 
 
 def _trade(native: str, row: _Trade) -> Trade:
-    price, size, timestamp = read_price(row.price), read_number(row.qty), read_timestamp(row.time)
-    return Trade(native, price, size, timestamp, str(row.id), sequence=row.id, past=True)
+    return make_numbered_trade(native, row.id, row.price, row.qty, read_timestamp(row.time), past=True)
 
 
 def _bar(row: _Kline) -> Bar:

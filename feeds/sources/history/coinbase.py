@@ -19,9 +19,8 @@ from feeds.sources.decoding import (
     decode_body,
     is_native,
     make_bar,
+    make_numbered_trade,
     missed_sequences,
-    read_number,
-    read_price,
     read_time,
 )
 from feeds.sources.events import Bar, Trade
@@ -144,15 +143,7 @@ def _write_time(timestamp: int) -> str:
 
 
 def _make_trade(native: str, row: _TradeRow) -> Trade:
-    return Trade(
-        native=native,
-        price=read_price(row.price),
-        size=read_number(row.size),
-        timestamp=read_time(row.time),
-        id=str(row.trade_id),
-        sequence=row.trade_id,
-        past=True,
-    )
+    return make_numbered_trade(native, row.trade_id, row.price, row.size, read_time(row.time), past=True)
 
 
 def _make_bar(row: _BarRow) -> Bar:

@@ -17,9 +17,8 @@ from feeds.sources.decoding import (
     decode_body,
     is_native,
     make_bar,
+    make_numbered_trade,
     missed_sequences,
-    read_number,
-    read_price,
     read_seconds,
 )
 from feeds.sources.events import Bar, Trade
@@ -174,15 +173,7 @@ def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
 
 
 def _make_trade(native: str, row: _TradeRow) -> Trade:
-    return Trade(
-        native=native,
-        price=read_price(row.price),
-        size=read_number(row.volume),
-        timestamp=read_seconds(row.time),
-        id=str(row.trade_id),
-        sequence=row.trade_id,
-        past=True,
-    )
+    return make_numbered_trade(native, row.trade_id, row.price, row.volume, read_seconds(row.time), past=True)
 
 
 def _make_bar(row: _BarRow) -> Bar:

@@ -7,7 +7,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
 
-from feeds.store.cluster.client import MAX_REDIRECTIONS, REDIRECTED, REFRESH_SECONDS, UNANSWERED
+from feeds.store.cluster.client import MAX_REDIRECTIONS, REDIRECTED, REFRESH_SECONDS, UNANSWERED, first_reply
 from feeds.store.cluster.slots import Node, SlotMap, command_slot
 
 Arguments = tuple[Any, ...]
@@ -21,7 +21,6 @@ class AsyncClusterClient(redis.asyncio.Redis):
         self._open_node = open_node
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
-        self._fault = ""
         self.slots = slots
         super().__init__(connection_pool=open_node(slots.seeds[0]).connection_pool)
 
@@ -107,7 +106,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
             await self.refresh()
             node = self.slots.owner(slot)
         if node is None:
-            raise ClusterDownError(f"no node serves slot {slot}{self._fault}")
+            raise ClusterDownError(f"no node serves slot {slot}{self.slots.fault}")
         return node
 
     async def refresh(self) -> None:
@@ -131,18 +130,12 @@ class AsyncClusterClient(redis.asyncio.Redis):
             task.exception()  # Marks the error as seen: all callers may have been cancelled.
 
     async def _ask_for_slots(self) -> None:
-        failure: RedisError = redis.ConnectionError("no node is known")
+        reply: Any = redis.ConnectionError("no node is known")
         for node in list(self.slots.known):
-            try:
-                self.slots.replace(await self.node_client(node).execute_command("CLUSTER SLOTS"), node)
-            except RedisError as error:
-                self.slots.put_last(node)
-                failure = error
-            else:
-                self._fault = ""
+            reply = await self._try(node, "CLUSTER SLOTS")
+            if self.slots.note_reply(node, reply):
                 return
-        self._fault = f", because the nodes do not tell their slots: {failure}"
-        raise failure
+        raise reply
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
         """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
@@ -150,15 +143,14 @@ class AsyncClusterClient(redis.asyncio.Redis):
         Returns the first reply. Raises RedisError if no node replies.
         """
         await self.find_owner(0)
-        replies, failure = [], None
-        for node in self.slots.owners:
-            try:
-                replies.append(await self.node_client(node).execute_command(*args, **options))
-            except RedisError as error:
-                failure = error
-        if failure is not None and not replies:
-            raise failure
-        return replies[0]
+        return first_reply([await self._try(node, *args, **options) for node in self.slots.owners])
+
+    async def _try(self, node: Node, *args: Any, **options: Any) -> Any:
+        """Runs a command on a node. Returns the reply or the error."""
+        try:
+            return await self.node_client(node).execute_command(*args, **options)
+        except RedisError as error:
+            return error
 
     async def _ask(self, node: Node, args: Arguments, options: dict[str, Any]) -> Any:
         """Runs a command on `node` while the command's slot is being moved to `node`."""

@@ -43,7 +43,6 @@ class ClusterClient(redis.Redis):
         self._open_node = open_node
         self._lock = threading.Lock()
         self._refreshed_at = float("-inf")
-        self._fault = ""
         self.slots = slots
         super().__init__(connection_pool=open_node(slots.seeds[0]).connection_pool)
 
@@ -174,7 +173,7 @@ class ClusterClient(redis.Redis):
             self.refresh()
             node = self.slots.owner(slot)
         if node is None:
-            raise ClusterDownError(f"no node serves slot {slot}{self._fault}")
+            raise ClusterDownError(f"no node serves slot {slot}{self.slots.fault}")
         return node
 
     def refresh(self) -> None:
@@ -186,18 +185,12 @@ class ClusterClient(redis.Redis):
             if time.monotonic() < self._refreshed_at + REFRESH_SECONDS:
                 return
             self._refreshed_at = time.monotonic()
-        failure: redis.RedisError = redis.ConnectionError("no node is known")
+        reply: Any = redis.ConnectionError("no node is known")
         for node in list(self.slots.known):
-            try:
-                self.slots.replace(self.node_client(node).execute_command("CLUSTER SLOTS"), node)
-            except redis.RedisError as error:
-                self.slots.put_last(node)
-                failure = error
-            else:
-                self._fault = ""
+            reply = self._try(node, "CLUSTER SLOTS")
+            if self.slots.note_reply(node, reply):
                 return
-        self._fault = f", because the nodes do not tell their slots: {failure}"
-        raise failure
+        raise reply
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Runs a command without a key, such as `SCRIPT LOAD`, on all nodes that serve slots.
@@ -205,15 +198,14 @@ class ClusterClient(redis.Redis):
         Returns the first reply. Raises RedisError if no node replies.
         """
         self.find_owner(0)
-        replies, failure = [], None
-        for node in self.slots.owners:
-            try:
-                replies.append(self.node_client(node).execute_command(*args, **options))
-            except redis.RedisError as error:
-                failure = error
-        if failure is not None and not replies:
-            raise failure
-        return replies[0]
+        return first_reply([self._try(node, *args, **options) for node in self.slots.owners])
+
+    def _try(self, node: Node, *args: Any, **options: Any) -> Any:
+        """Runs a command on a node. Returns the reply or the error."""
+        try:
+            return self.node_client(node).execute_command(*args, **options)
+        except redis.RedisError as error:
+            return error
 
     def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Runs a command on `node` while the command's slot is being moved to `node`."""
@@ -232,6 +224,14 @@ class ClusterClient(redis.Redis):
         except redis.RedisError:
             return False
         return self.slots.owner(slot) not in {node, None}
+
+
+def first_reply(replies: Sequence[Any]) -> Any:
+    """Returns the first reply that is no error. Raises the last error if there is none."""
+    for reply in replies:
+        if not isinstance(reply, redis.RedisError):
+            return reply
+    raise replies[-1]
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:

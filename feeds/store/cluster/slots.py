@@ -94,6 +94,7 @@ class SlotMap:
         self.seeds = tuple(seeds)
         self.known = list(self.seeds)
         self.version = 0
+        self.fault = ""
         self._owners: list[Node | None] = [None] * SLOTS
 
     def owner(self, slot: int) -> Node | None:
@@ -134,6 +135,19 @@ class SlotMap:
         if owners != self._owners:
             self._owners = owners
             self.version += 1
+
+    def note_reply(self, node: Node, reply: Any) -> bool:
+        """Takes over the reply of a node to the command CLUSTER SLOTS. Returns False if `reply` is an error.
+
+        `fault` is a clause with the error of the last node, and empty after a reply.
+        """
+        if isinstance(reply, Exception):
+            self.put_last(node)
+            self.fault = f", because the nodes do not tell their slots: {reply}"
+            return False
+        self.replace(reply, node)
+        self.fault = ""
+        return True
 
     def put_last(self, node: Node) -> None:
         """Moves a node that did not answer to the end of `known`."""

@@ -9,12 +9,13 @@ from django.core.management.base import BaseCommand
 from feeds.errors import PermanentError
 from feeds.history.market_days import make_source_days
 from feeds.kafka.consumer import UpdateConsumer
-from feeds.metrics import serve_metrics
+from feeds.program_health import serve_health
 from feeds.stop_signals import stop_event
 from feeds.store.connection import connect
 from stockwatch.alerting.background_publisher import BackgroundPublisher
 from stockwatch.alerting.engine import AlertEngine
 from stockwatch.alerting.state_publisher import StatePublisher
+from watchlist.alerts.kinds.recorded_prices import RecordedCloses
 
 
 class Command(BaseCommand):
@@ -23,14 +24,15 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
-        serve_metrics(settings.ALERTS_METRICS_PORT, "ALERTS_METRICS_PORT")
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.ALERTS_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
+        serve_health(settings.ALERTS_METRICS_PORT, "ALERTS_METRICS_PORT", source.describe)
         calendar = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
         publisher = BackgroundPublisher(StatePublisher(connect(settings.REDIS)))
         try:
-            complete = AlertEngine(source, calendar, publisher.publish).run(stop)
+            closes = RecordedCloses(connect(settings.REDIS))
+            complete = AlertEngine(source, calendar, publisher.publish, find_closes=closes.find).run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error

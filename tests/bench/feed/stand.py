@@ -12,14 +12,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
 
 import redis
-from prometheus_client.parser import text_string_to_metric_families
 
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.bench.serving import ROOT
-from tests.support.feeder.process import add_tickers, migrate
+from tests.bench.serving import ROOT, cpu_seconds, resident_mb, sum_metric
+from tests.support.feeder.process import add_tickers
+from tests.support.servers.commands import migrate
 from tests.support.waiting import wait_until
 
 METRICS_PORTS = {
@@ -38,7 +37,6 @@ class MeasuredProcess:
     def __init__(self, command: str, program: list[str], variables: dict[str, str], log: Path) -> None:
         self.port = free_port()
         self.log = log
-        self._open = build_opener(ProxyHandler({})).open
         ports = {METRICS_PORTS[command]: str(self.port)} if command in METRICS_PORTS else {}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -53,24 +51,16 @@ class MeasuredProcess:
 
     def metric(self, name: str, **labels: str) -> float:
         """Returns the sum of a metric's samples with these labels; 0 if the port does not listen."""
-        try:
-            with self._open(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
-                families = list(text_string_to_metric_families(answer.read().decode()))
-        except OSError:
-            return 0.0
-        samples = (sample for family in families for sample in family.samples)
-        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+        return sum_metric(self.port, name, labels)
 
     @property
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     @property
     def megabytes(self) -> float:
         """The resident memory in MB."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mb(self.process.pid)
 
     def logged(self, text: str) -> list[dict[str, Any]]:
         """Returns the log lines that contain `text` in the field `event`."""

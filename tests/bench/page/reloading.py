@@ -25,10 +25,9 @@ from tests.bench.serving import ROOT, Served, serve
 PAGES, ROWS, FEW, HERTZ = 200, 50, 4, 20
 QUIET_SECONDS = 5
 CREATE = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
 from feeds.models import Ticker
+from tests.support.watchlist.web_sessions import open_web_session
 from watchlist.models import Entry, Watchlist
 Ticker.objects.bulk_create(Ticker(symbol=f"S{n}", name=f"Company number {n}", base_price=150) for n in range(ROWS))
 tickers = list(Ticker.objects.all())
@@ -36,12 +35,7 @@ users = [User(username=f"person{number}", password="!") for number in range(PAGE
 for user in User.objects.bulk_create(users):
     watchlist = Watchlist.objects.create(owner=user, name="Main")
     Entry.objects.bulk_create(Entry(watchlist=watchlist, ticker=ticker, position=n) for n, ticker in enumerate(tickers))
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    print(session.session_key)
+    print(open_web_session(user))
 """
 
 

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stockwatch.local.redis_server import StartedInBlock, end_process
 from tests.bench.scale.network import on_machine
-from tests.bench.serving import ROOT
+from tests.bench.serving import ROOT, cpu_seconds, resident_mb
 from tests.support.waiting import wait_until
 
 BALANCER_CONFIGURATION = """
@@ -53,7 +54,7 @@ listen gateways
 """
 
 
-class Machine(StartedInBlock):
+class Machine(StartedInBlock, ABC):
     """One program on one machine. A subclass says which command it runs, and with which variables.
 
     Standard input of the program is a pipe. `ends_with_input` says whether the program ends when the pipe is closed.
@@ -66,8 +67,8 @@ class Machine(StartedInBlock):
         self.process: subprocess.Popen[str] | None = None
         self._ended_cpu = 0.0
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
     def variables(self) -> dict[str, str]:
         return {}
@@ -112,7 +113,7 @@ class Machine(StartedInBlock):
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             assert time.monotonic() < started + seconds, f"{self.name} did not end"
             time.sleep(0.05)
-        self._ended_cpu += cpu_of(process.pid)  # /proc keeps the times until the process is waited for
+        self._ended_cpu += cpu_seconds(process.pid)  # /proc keeps the times until the process is waited for
         process.wait()
         return time.monotonic() - started
 
@@ -122,13 +123,12 @@ class Machine(StartedInBlock):
         if self.process is None or self.process.poll() is not None:
             return self._ended_cpu
         pids = [self.process.pid, *children_of(self.process.pid)]
-        return self._ended_cpu + sum(map(cpu_of, pids))
+        return self._ended_cpu + sum(map(cpu_seconds, pids))
 
     @property
     def resident(self) -> float:
         """Resident memory in megabytes."""
-        pages = int(Path(f"/proc/{self.running.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mb(self.running.pid)
 
     def close(self) -> None:
         if self.process is None:
@@ -143,11 +143,6 @@ class Machine(StartedInBlock):
 
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Data(Machine):

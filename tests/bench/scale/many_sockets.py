@@ -22,7 +22,7 @@ from typing import Any
 
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.bench.gateway import build
-from tests.bench.serving import ROOT, Served
+from tests.bench.serving import ROOT, Served, resident_mb
 from tests.support.waiting import wait_until
 
 SYMBOLS = 500
@@ -51,12 +51,6 @@ def find_workers(parent: int, processes: int) -> list[int]:
         return [parent]
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(child) for child in children if b"--worker" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")]
-
-
-def read_resident(pid: int) -> float:
-    """Returns the resident memory of a process in megabytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @contextmanager
@@ -134,7 +128,7 @@ def main(sockets: int) -> int:
         published = subprocess.Popen(publisher, cwd=ROOT)
         stack.callback(published.wait)
         stack.callback(published.kill)
-        before = sum(map(read_resident, pids))
+        before = sum(map(resident_mb, pids))
         figures = summarize(run_clients(port, pids, sockets, processes))
         figures |= count_reasons(port)
     figures |= {"processes": processes, "kb_per_socket": (figures["rss_mb"] - before) * 1024 / sockets}

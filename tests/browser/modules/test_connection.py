@@ -52,11 +52,8 @@ def test_a_refused_client_does_not_reconnect(page: Page):
     ]
 
 
-MOVES = """
-const states = [];
+FAKE_SOCKETS = """
 const sockets = [];
-const timers = [];
-window.setTimeout = (callback) => timers.push(callback);
 window.WebSocket = class {
   static OPEN = 1;
   readyState = 1;
@@ -64,6 +61,14 @@ window.WebSocket = class {
   close() {}
   send() {}
 };
+"""
+
+MOVES = (
+    FAKE_SOCKETS
+    + """
+const states = [];
+const timers = [];
+window.setTimeout = (callback) => timers.push(callback);
 const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state.name) });
 const accept = (number) => {
   sockets[number].onopen();
@@ -80,6 +85,7 @@ for (const step of given) {
 }
 return states.slice(2);
 """
+)
 
 
 def test_a_client_that_is_moved_to_another_process_reports_no_loss(page: Page):
@@ -167,17 +173,11 @@ def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
     ]
 
 
-FRAMES = """
+FRAMES = (
+    FAKE_SOCKETS
+    + """
 const updates = [];
 const calls = [];
-const sockets = [];
-window.WebSocket = class {
-  static OPEN = 1;
-  readyState = 1;
-  constructor() { sockets.push(this); }
-  close() {}
-  send() {}
-};
 const handlers = { onUpdate: (update) => updates.push(update) };
 for (const name of ["onState", "onTicker", "onList", "onService", "onTime"]) handlers[name] = () => calls.push(name);
 const socket = new module.PriceSocket("ws://x", handlers);
@@ -187,6 +187,7 @@ calls.length = 0;
 for (const frame of given) sockets[0].onmessage({ data: frame });
 return [updates, calls, sockets.length];
 """
+)
 
 
 def test_an_update_with_a_key_named_type_is_an_update(page: Page):

@@ -334,7 +334,8 @@ def test_each_page_gets_the_frames_about_tickers_sources_and_lists(page: Page):
     available, unavailable = ({"type": "service", "lists": lists} for lists in (True, False))
     tickers = [{"type": "ticker", "symbol": "A", "name": name} for name in ("Old", "New")]
     feed = {"type": "feed", "source": "binance"}
-    assert run_stream(page, body, [unavailable, *tickers, feed]) == [
-        [available, unavailable, *tickers, feed],
+    alert = {"type": "alert", "symbol": "A"}
+    assert run_stream(page, body, [unavailable, *tickers, feed, alert]) == [
+        [available, unavailable, *tickers, feed, alert],
         [unavailable, tickers[1], feed],
     ]

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 import pytest
 import redis
@@ -28,13 +28,6 @@ class History:
         self.reads.append(set(symbols))
         self.on_read()
         return {symbol: self.updates[symbol] for symbol in symbols if symbol in self.updates}
-
-
-@pytest.fixture
-def client(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    client = connect({"host": redis_server.host, "port": redis_server.port})
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -13,11 +13,9 @@ from feeds.generator import loop
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
 from feeds.sources.simulated import Instrument
-from feeds.store.connection import connect
 from feeds.store.holders import Holder
 from feeds.store.ownership import Ownership
 from feeds.wire import Update, encode
-from stockwatch.local.redis_server import RedisServer
 from tests.support.kafka.running_generator import RunningGenerator
 from tests.support.kafka.traffic import read_log
 from tests.support.waiting import wait_until
@@ -72,13 +70,6 @@ class Feeder:
         self._stop.set()
         self._thread.join(10)
         assert self.producer.close(10) == 0
-
-
-@pytest.fixture
-def client(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    client = connect({"host": redis_server.host, "port": redis_server.port})
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -33,13 +33,6 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    client = connect({"host": redis_server.host, "port": redis_server.port})
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def generator(kafka: str, topic: str, client: redis.Redis) -> Iterator[RunningGenerator]:
     generator = RunningGenerator(kafka, topic, client, AAPL, GOOG)
     yield generator

@@ -49,6 +49,15 @@ def save_past(symbol_bars: SymbolBars, bar: Bar, origin: Origin) -> None:
     save_days(symbol_bars.tape_id, {TODAY: bar}, origin)
 
 
+def save_both(archive: BarArchive, symbol_bars: SymbolBars, *, recorded_first: bool) -> None:
+    """Saves a recorded bar and a fetched bar of the same minute and day."""
+    if recorded_first:
+        record(archive, symbol_bars, trades=5)
+    save_past(symbol_bars, past_bar(volume=3.0, count=3), Origin.FETCHED)
+    if not recorded_first:
+        record(archive, symbol_bars, trades=5)
+
+
 def stored_origins() -> set[Origin]:
     """Returns the origin of the minute and that of the day."""
     return {Origin(table.objects.get().origin) for table in (MinuteBar, DayBar)}
@@ -131,11 +140,7 @@ def test_a_recorded_minute_that_a_missed_span_touches_does_not_win(
 ):
     begin = MINUTE * MINUTE_US
     save_spans(symbol_bars.tape_id, [Span(begin + span[0], begin + span[1])])
-    if recorded_first:
-        record(archive, symbol_bars, trades=5)
-    save_past(symbol_bars, past_bar(volume=3.0, count=3), Origin.FETCHED)
-    if not recorded_first:
-        record(archive, symbol_bars, trades=5)
+    save_both(archive, symbol_bars, recorded_first=recorded_first)
     assert (MinuteBar.objects.get().origin, DayBar.objects.get().origin) == winner
 
 
@@ -150,11 +155,7 @@ def test_a_recorded_day_that_a_missed_span_touches_does_not_win(
     other = Tape.objects.create(symbol="MSFT").pk
     save_spans(other, [Span(0, 2**62)])
     save_spans(symbol_bars.tape_id, [Span(first + span[0], first + span[1])])
-    if recorded_first:
-        record(archive, symbol_bars, trades=5)
-    save_past(symbol_bars, past_bar(volume=3.0, count=3), Origin.FETCHED)
-    if not recorded_first:
-        record(archive, symbol_bars, trades=5)
+    save_both(archive, symbol_bars, recorded_first=recorded_first)
     assert DayBar.objects.get().origin == winner
 
 

@@ -169,5 +169,26 @@ def test_the_lag_of_assigned_partitions_is_known_after_a_second(kafka: str, topi
     assert consumer.lag.by_partition == {}
 
 
+def test_it_has_read_all_only_if_it_has_all_partitions_and_has_read_them_to_their_ends(
+    kafka: str, topic: str, produce: Produce
+):
+    produce(*(Update("AAPL", 1.5, at(number), number) for number in range(1, 11)))
+    consumer, found = UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3)), []
+
+    def read() -> int:
+        if len(found) < 10:
+            assert not consumer.has_read_all()
+        found.extend(consumer.read())
+        return len(found)
+
+    ignore = lambda _partitions: None  # noqa: E731
+    consumer.open(ignore, ignore, lambda _seconds: None)
+    wait_until(lambda: read() == 10)
+    wait_until(lambda: read() and consumer.has_read_all())
+    consumer.assigned.pop()
+    assert not consumer.has_read_all()
+    consumer.leave()
+
+
 def test_every_client_looks_for_new_partitions_within_seconds(consumer: UpdateConsumer):
     assert consumer._options["topic.metadata.refresh.interval.ms"] == 5000

@@ -145,6 +145,16 @@ def test_an_alert_that_has_expired_is_marked(
     assert alert.version == 2
 
 
+def test_an_engine_that_was_down_while_an_alert_expired_evaluates_the_updates_before_the_expiry(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    alert = make_alert(expires_at=datetime.fromtimestamp(NOON / 1e6 + 5, UTC))
+    quiet = make_alert("BTC/USD", expires_at=datetime.fromtimestamp(NOON / 1e6 + 5, UTC))
+    produce(*walk(99, 100), update_at(99, 60))
+    factory.run_until(lambda: Alert.objects.filter(pk=quiet.pk, state="expired").exists())
+    assert fired() == [(alert.pk, 1, 100.0)]
+
+
 def test_a_percent_is_relative_to_the_last_close_in_the_database(
     factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
 ):

@@ -47,8 +47,14 @@ class StepSource:
             self.stop.set()
         return step()
 
+    def store(self, offsets: dict[int, int]) -> None:
+        """Nothing reads them."""
+
     def commit(self) -> None:
         self.commits += 1
+
+    def has_read_all(self) -> bool:
+        return True
 
     def leave(self) -> None:
         self.on_revoke({PARTITION})

@@ -50,7 +50,8 @@ def test_an_unknown_part_is_refused_with_the_known_ones():
 
 
 def test_external_omits_the_servers():
-    assert choose_parts("", external=True) == {"generator", "processor", "recorder", "alerts", "gateway"}
+    services = {"generator", "processor", "recorder", "alerts", "delivery", "gateway"}
+    assert choose_parts("", external=True) == services
     with pytest.raises(StackFailure, match="leaves nothing to run"):
         choose_parts("redis,kafka", external=True)
 

@@ -5,24 +5,10 @@ from datetime import timedelta
 from random import Random
 from uuid import uuid4
 
-from confluent_kafka import Message
-
-from feeds.kafka.consumer import UpdateConsumer
 from stockwatch.alerting.engine import AlertEngine
 from tests.support.bars import UTC_EVERYWHERE
-from tests.support.recorder import StopWhen
+from tests.support.recorder import CountingConsumer, StopWhen
 from watchlist.alerts.engine_state import EngineState
-
-
-class CountingConsumer(UpdateConsumer):
-    """A consumer that counts the records that were read."""
-
-    records_read = 0
-
-    def read(self, timeout: float = 0.05) -> list[Message]:
-        records = super().read(timeout)
-        self.records_read += len(records)
-        return records
 
 
 class EngineFactory:

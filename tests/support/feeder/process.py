@@ -2,25 +2,16 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.exchanges.ledger import Ledger
-from tests.support.servers.commands import ROOT
 
 TOPIC = "market_ticks"
 Row = tuple[int, float, float]
 """A trade: timestamp in unix microseconds, price and size."""
-
-
-def migrate(environment: Mapping[str, str]) -> None:
-    command = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-    subprocess.run(command, env=dict(environment), check=True, timeout=120)
 
 
 def add_tickers(file: Path, source: str, *symbols: str) -> None:

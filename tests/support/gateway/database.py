@@ -15,8 +15,8 @@ def execute(gateway, statement):
     database.close()
 
 
-def make_token(gateway):
-    """Creates an account, whose name is new, with a personal token for everything. Returns the token."""
+def make_token(gateway, *scopes):
+    """Creates an account, whose name is new, with a personal token with these scopes, or all. Returns the token."""
     return _run_code(
         gateway,
         "import uuid\n"
@@ -24,8 +24,13 @@ def make_token(gateway):
         "from django.utils import timezone\n"
         "from watchlist.accounts.tokens import SCOPES, create_token\n"
         "user = get_user_model().objects.create_user(uuid.uuid4().hex)\n"
-        "print(create_token(user, 'test', list(SCOPES), timezone.now()))\n",
+        f"print(create_token(user, 'test', {list(scopes)} or list(SCOPES), timezone.now()))\n",
     ).strip()
+
+
+def revoke_tokens(gateway):
+    """Revokes all tokens, as their owners do on the page."""
+    execute(gateway, "UPDATE watchlist_apitoken SET revoked = '2026-01-01 00:00:00'")
 
 
 def sign_in(gateway):
@@ -43,6 +48,20 @@ def sign_in(gateway):
     )
     key, number = _run_code(gateway, code).split()
     return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
+
+
+def fire_alert(gateway):
+    """Makes an alert on AAPL for the account of `sign_in`, and writes a firing of it. Returns the id of the firing."""
+    code = (
+        "from django.contrib.auth import get_user_model\n"
+        "from feeds.models import Ticker\n"
+        "from tests.support.gateway.firings import write_firing\n"
+        "from watchlist.alert_models import Alert\n"
+        "owner = get_user_model().objects.get(username='demo')\n"
+        "ticker = Ticker.objects.get(symbol='AAPL')\n"
+        "print(write_firing(Alert.objects.create(owner=owner, ticker=ticker, kind='up', level=230.0)).pk)\n"
+    )
+    return int(_run_code(gateway, code))
 
 
 def _run_code(gateway, code):

@@ -1,6 +1,6 @@
 """Runs a hub with fake sockets. The test runs the timers of the hub."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -46,6 +46,13 @@ class HubHarness:
     def publish(self, symbol: str, seq_id: int, from_store: bool = False, timestamp: int = START + 1) -> None:
         update = Update(symbol, 1.0, timestamp, seq_id)
         self.hub.receive(f"prices.{symbol}".encode(), encode(update), from_store=from_store)
+
+    def publish_rounds(self, symbols: Iterable[str], rounds: int) -> None:
+        """Publishes `rounds` updates of each symbol. Numbers them from 1. Runs the timers after each round."""
+        for seq_id in range(1, rounds + 1):
+            for symbol in symbols:
+                self.publish(symbol, seq_id)
+            self.run_timers()
 
     def run_timers(self) -> None:
         """Runs all timers that are scheduled now."""

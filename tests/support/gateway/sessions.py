@@ -8,11 +8,11 @@ from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakeClock, FakeTransport
 from tests.support.times import at
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext

@@ -187,6 +187,16 @@ class UpdateListener:
         self._thread.join(TIMEOUT_SECONDS)
 
 
+def produce_updates(brokers: str, updates: Iterable[Update], topic: str = "market_ticks") -> None:
+    """Writes the updates to the topic and waits until they are acknowledged."""
+    producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "log_level": 2})
+    for update in updates:
+        producer.produce(topic, encode(update), update.symbol.encode())
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    producer.close()
+
+
 def read_log(brokers: str, topic: str) -> Iterator[tuple[Update, int]]:
     """Yields each update of the topic with its offset, one partition after the other."""
     options = {"bootstrap.servers": brokers, "group.id": "log", "enable.auto.commit": False, "log_level": 2}

@@ -5,9 +5,16 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    """Creates or updates the tables of the database that the environment names."""
+    command = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
+    subprocess.run(command, env=dict(environment), check=True, timeout=120)
 
 
 class Command:
@@ -23,12 +30,7 @@ class Command:
                 stderr=output,
                 start_new_session=True,
             )
-        atexit.register(self._kill)  # if the tests are stopped
-
-    def _kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        atexit.register(self.kill)  # if the tests are stopped
 
     @property
     def text(self) -> str:
@@ -40,6 +42,12 @@ class Command:
 
     def logged(self, text: str) -> bool:
         return text in self.text
+
+    def kill(self) -> None:
+        """Ends the process at once, if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits at most 60 s for the end of the process. Returns the exit status."""

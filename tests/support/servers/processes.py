@@ -1,5 +1,6 @@
 """Ends server processes when the tests end."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,16 @@ from pathlib import Path
 from stockwatch.local import reaper
 
 TIMEOUT_SECONDS = 90.0
+
+
+def is_open(address: str) -> bool:
+    """Returns whether a program listens at `address`, such as `127.0.0.1:6379`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=60).close()
+    except OSError:
+        return False
+    return True
 
 
 class ProcessReaper:

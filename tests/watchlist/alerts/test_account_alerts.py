@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import ProtectedError
 
-from feeds.models import Ticker
+from feeds.models import DayBar, Tape, Ticker
 from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, Firing
 from watchlist.alerts import account_alerts
@@ -172,6 +172,38 @@ def test_the_list_shows_the_distance_to_each_level(alerts: AccountAlerts, put_pr
     assert [each.distance_percent for each in listed[1:]] == pytest.approx([-5.0, 10.0])
     assert [each.last_firing for each in listed] == [None, None, second]
     assert [each.is_expired for each in listed] == [False, False, True]
+
+
+def test_the_list_shows_highs_and_lows_of_the_day_and_of_the_year(alerts: AccountAlerts):
+    tape = Tape.objects.create(symbol="AAPL")
+    for days, low, high in ((0, 95.0, 110.0), (9, 90.0, 105.0)):
+        values = {"open": 100, "close": 100, "count": 1, "first_seq": 1, "last_seq": 1, "first_at": 0, "last_at": 0}
+        DayBar.objects.create(tape=tape, day=(NOW - timedelta(days)).date(), low=low, high=high, **values)
+    kinds = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
+    for kind in kinds:
+        alerts.create("AAPL", AlertOptions(kind), NOW)
+    alerts.create("MSFT", AlertOptions(Kind.DAY_HIGH), NOW)
+    levels = {(each.alert.ticker.symbol, each.alert.kind): each.level for each in alerts.list(NOW)}
+    assert [levels["AAPL", kind] for kind in kinds] == [110.0, 95.0, 110.0, 90.0]
+    assert levels["MSFT", Kind.DAY_HIGH] is None
+
+
+def test_an_alert_on_new_highs_is_armed_even_without_a_quote_and_armed_anew_when_it_is_resumed(alerts: AccountAlerts):
+    created = alerts.create("AAPL", AlertOptions(Kind.DAY_HIGH), NOW)
+    assert (created.is_true, created.alert.side, created.alert.arming) == (False, Side.BELOW, 1)
+    alerts.pause(created.alert.pk, NOW)
+    assert alerts.resume(created.alert.pk, NOW) is False
+    assert Alert.objects.get().arming == 2
+
+
+def test_a_change_within_a_window_is_armed_by_the_next_update(
+    alerts: AccountAlerts, put_price: Callable[[float, int], None]
+):
+    put_price(100.0, 7)
+    created = alerts.create("AAPL", AlertOptions(Kind.WINDOW_PERCENT, 5.0, window_seconds=300), NOW)
+    assert (created.is_true, created.alert.side, created.alert.since_seq_id) == (False, Side.NONE, 7)
+    assert (created.alert.percent, created.alert.level, created.alert.window_seconds) == (5.0, None, 300)
+    assert [each.level for each in alerts.list(NOW)] == [None]
 
 
 def test_the_list_says_which_active_alerts_are_blind(alerts: AccountAlerts, store: redis.Redis):

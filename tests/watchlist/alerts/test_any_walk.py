@@ -12,32 +12,10 @@ from tests.support.alerting.evaluation import (
     expected_percent_firings,
     run,
 )
+from tests.support.alerting.walks import SECOND_US, SYMBOLS, run_with_kills, walks
 from tests.support.bars import DAY_US, FIRST_DAY
 from watchlist.alert_kinds import Kind, Repeat, Side
 from watchlist.alerts.records import AlertRecord
-
-SECOND_US = 1_000_000
-SYMBOLS = ("AAPL", "BTC/USD")
-
-updates = st.builds(
-    lambda symbol, price, half_hour, seq_id: Update(symbol, float(price), NOON + half_hour * 1800 * SECOND_US, seq_id),
-    st.sampled_from(SYMBOLS),
-    st.integers(95, 105),
-    st.integers(0, 60),
-    st.integers(1, 3),
-)
-
-
-@st.composite
-def walks(draw: st.DrawFn) -> list[Update]:
-    """A topic of 40 updates: mostly in the order of time, some late, some repeated."""
-    found = draw(st.lists(updates, max_size=40))
-    ordered = sorted(found, key=lambda update: update.timestamp)
-    for _ in range(draw(st.integers(0, 5)) if ordered else 0):
-        moved = ordered.pop(draw(st.integers(0, len(ordered) - 1)))
-        ordered.insert(draw(st.integers(0, len(ordered))), moved)
-        ordered.insert(draw(st.integers(0, len(ordered))), draw(st.sampled_from(ordered)))
-    return ordered
 
 
 @st.composite
@@ -110,22 +88,6 @@ def make_topic(steps: list[tuple[int, int]]) -> list[Update]:
 def test_percentages_fire_exactly_where_the_plain_computation_says(record: AlertRecord, steps: list[tuple[int, int]]):
     topic = make_topic(steps)
     assert run([record], topic, LOOKED_UP).fired == expected_percent_firings(record, topic, REFERENCES)
-
-
-def run_with_kills(database: MemoryDatabase, topic: list[Update], data: st.DataObject) -> None:
-    """Evaluates the topic by evaluations that are killed. Each continues at a place that was read before."""
-    written = 0
-    while written < len(topic):
-        evaluator = database.restart()
-        begin = data.draw(st.integers(0, written), "offset")
-        end = data.draw(st.integers(begin, len(topic)), "killed at")
-        for number, update in enumerate(topic[begin:end], begin + 1):
-            evaluator.apply(update, "simulated")
-            if data.draw(st.booleans(), "write") or number == len(topic):
-                database.write(evaluator)
-                written = max(written, number)
-    armings = [(firing.alert_id, firing.arming) for firing in database.firings]
-    assert len(armings) == len(set(armings))
 
 
 @given(alerts, walks(), st.data())

@@ -3,8 +3,17 @@ from math import inf, nan
 
 import pytest
 
-from watchlist.alert_kinds import Kind, Repeat, Side
-from watchlist.alerts.conditions import CREATABLE, AlertOptions, check_note, check_options, starting_side
+from watchlist.alert_kinds import Kind, Repeat
+from watchlist.alerts.conditions import (
+    CREATABLE,
+    LEVEL_KINDS,
+    PERCENT_KINDS,
+    WINDOW_KINDS,
+    AlertOptions,
+    check_condition,
+    check_note,
+    check_options,
+)
 from watchlist.alerts.slot_table import FALL, PERCENT, RISE, condition_of
 from watchlist.errors import BadAlert
 
@@ -27,6 +36,41 @@ def test_a_percentage_outside_its_limits_is_refused(value: float):
     assert "percentage" in refusal(kind=Kind.DAY_PERCENT, value=value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "window_seconds", "text"),
+    [
+        (Kind.UP, None, None, "A level is"),
+        (Kind.WINDOW_PERCENT, None, 60, "A percentage is"),
+        (Kind.WINDOW_PERCENT, 5.0, None, "time span"),
+        (Kind.WINDOW_PERCENT, 5.0, 90, "time span"),
+        (Kind.WINDOW_PERCENT, 5.0, 0, "time span"),
+        (Kind.NO_PRICE, None, 24 * 3600 + 60, "time span"),
+        (Kind.NO_PRICE, 5.0, 60, "neither a level nor a percentage"),
+        (Kind.DAY_HIGH, 5.0, None, "neither a level nor a percentage"),
+        (Kind.DAY_HIGH, None, 60, "no time span"),
+    ],
+)
+def test_each_kind_takes_only_its_own_value_and_time_span(
+    kind: Kind, value: float | None, window_seconds: int | None, text: str
+):
+    with pytest.raises(BadAlert, match=text):
+        check_condition(kind, value, window_seconds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "window_seconds"),
+    [
+        (Kind.WINDOW_PERCENT, -5.0, 60),
+        (Kind.WINDOW_PERCENT, 5.0, 24 * 3600),
+        (Kind.NO_PRICE, None, 300),
+        (Kind.DAY_HIGH, None, None),
+        (Kind.YEAR_LOW, None, None),
+    ],
+)
+def test_each_kind_is_allowed_with_its_value_and_time_span(kind: Kind, value: float | None, window_seconds: int | None):
+    check_condition(kind, value, window_seconds)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in CREATABLE])
 def test_a_kind_that_is_not_evaluated_cannot_be_created(kind: Kind):
     assert f"{kind}" in refusal(kind=kind)
@@ -36,8 +80,10 @@ def test_a_kind_that_is_not_evaluated_cannot_be_created(kind: Kind):
 
 @pytest.mark.parametrize("kind", CREATABLE)
 def test_each_kind_that_can_be_created_is_evaluated(kind: Kind):
-    assert check_options(AlertOptions(kind, 5.0), NOW).kind is kind
-    assert condition_of(kind, 5.0)
+    value = 5.0 if kind in LEVEL_KINDS | PERCENT_KINDS else None
+    window_seconds = 60 if kind in WINDOW_KINDS else None
+    assert check_options(AlertOptions(kind, value, window_seconds=window_seconds), NOW).kind is kind
+    assert condition_of(kind, value or 0.0)
 
 
 def test_an_alert_without_a_channel_is_refused():
@@ -70,27 +116,6 @@ def test_a_note_gets_single_spaces_and_composed_letters():
 def test_a_note_that_is_too_long_or_has_control_characters_is_refused(note: str):
     with pytest.raises(BadAlert):
         check_note(note)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "price", "side"),
-    [
-        (Kind.UP, 100, 99, Side.BELOW),
-        (Kind.UP, 100, 100, Side.NONE),
-        (Kind.DOWN, 100, 101, Side.ABOVE),
-        (Kind.DOWN, 100, 100, Side.NONE),
-        (Kind.EITHER, 100, 99, Side.BELOW),
-        (Kind.EITHER, 100, 101, Side.ABOVE),
-        (Kind.DAY_PERCENT, 5, 209, Side.BELOW),
-        (Kind.DAY_PERCENT, 5, 211, Side.NONE),
-        (Kind.DAY_PERCENT, -5, 191, Side.ABOVE),
-        (Kind.DAY_PERCENT, -5, 189, Side.NONE),
-    ],
-)
-def test_a_new_alert_is_armed_on_the_side_of_the_price_unless_its_condition_is_true(
-    kind: Kind, value: float, price: float, side: Side
-):
-    assert starting_side(kind, value, price, 200.0) is side
 
 
 def test_conditions_say_in_which_direction_an_alert_fires():

@@ -103,6 +103,9 @@ def test_active_alerts_are_read_with_all_fields(alert: Alert, person: User, tick
         {"repeat": "never"},
         {"side": 5},
         {"arming": 2**31 - 1},
+        {"kind": "window_percent", "percent": 5.0},
+        {"kind": "window_percent", "percent": 5.0, "window_seconds": 90},
+        {"kind": "window_percent", "percent": 5.0, "window_seconds": 86_460},
     ],
 )
 def test_a_row_that_the_engine_cannot_use_is_skipped(alert: Alert, tickers: list[Ticker], fields: dict[str, object]):
@@ -127,6 +130,19 @@ def test_the_kind_decides_whether_an_alert_has_a_level_or_a_percent(alert: Alert
     assert (record.kind, record.value) == (Kind.DAY_PERCENT, -5.0)
 
 
+@pytest.mark.parametrize("kind", ["day_high", "day_low", "year_high", "year_low"])
+def test_an_alert_on_new_highs_or_lows_needs_no_value(alert: Alert, kind: str):
+    Alert.objects.update(kind=kind, level=None)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value) == (kind, 0.0)
+
+
+def test_a_change_within_a_window_has_a_percent_and_a_length(alert: Alert):
+    Alert.objects.update(kind="window_percent", percent=-5.0, window_seconds=300)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value, record.window_seconds) == (Kind.WINDOW_PERCENT, -5.0, 300)
+
+
 def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert):
     assert write_results(results(change(alert), firings=(firing(alert),)), NOW) == set()
     alert.refresh_from_db()
@@ -136,7 +152,7 @@ def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert)
     assert (row.arming, row.side, row.level, row.price, row.source, row.late) == (1, -1, 100.0, 101.0, "kraken", True)
     assert row.received_at == datetime.fromtimestamp(1_766_480_000, UTC)
     found = Delivery.objects.order_by("channel").values_list("firing", "channel", "state")
-    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "waiting")]
+    assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "done")]
 
 
 def test_an_alert_that_a_person_changed_or_deleted_meanwhile_does_not_fire(alert: Alert):

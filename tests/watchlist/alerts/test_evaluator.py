@@ -153,6 +153,17 @@ def test_an_alert_expires_without_an_update():
     assert len(evaluator) == 2
 
 
+def test_an_alert_that_has_expired_waits_for_updates_that_were_not_evaluated_yet():
+    database = MemoryDatabase([alert(expires=NOON + 2_000_000), alert(id=2, symbol="BTC/USD", expires=NOON)])
+    evaluator = database.restart()
+    for update in (update_at(99, 11), update_at(99, 11.9, symbol="BTC/USD")):
+        evaluator.apply(update, "simulated")
+    evaluator.expire(NOON + 3_600_000_000, everywhere=False)
+    evaluator.apply(update_at(100, 1), "simulated")
+    database.write(evaluator)
+    assert database.states == {1: State.FIRED, 2: State.EXPIRED}
+
+
 def test_an_alert_that_is_replaced_or_removed_has_only_its_new_state():
     evaluator = MemoryDatabase([alert(), alert(id=2), alert(Kind.DAY_PERCENT, 5.0, id=3, expires=NOON)]).restart()
     evaluator.put(alert(value=200.0, version=7))

@@ -168,3 +168,31 @@ def test_pages_of_other_sites_may_send_a_token(client, db):
     assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (204, "*")
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+CHART = "/v8/finance/chart/AAPL"
+
+
+def test_the_address_of_dashboards_accepts_a_token_with_the_scope_read(client, person, tickers, store, settings):
+    settings.PRIVATE = True
+
+    def get(headers):
+        response = client.get(CHART, headers=headers)
+        return response.status_code, response.json()["chart"]["error"]["description"]
+
+    assert get({}) == (401, "this site is private: sign in first")
+    assert get(bearer(person, "read")) == (404, "no price of this symbol is known")
+    assert get(bearer(person, "lists")) == (403, "the token has no scope read")
+    assert get({"Authorization": "Bearer sw_" + "A" * 43}) == (401, "the token is not valid")
+    assert get({"Authorization": "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x"}) == (401, "this site is private: sign in first")
+    token = bearer(person)["Authorization"].removeprefix("Bearer ")
+    assert client.get(f"{CHART}?token={token}").status_code == 401
+
+
+def test_dashboards_have_the_limit_of_their_token(client, person, tickers, store, settings):
+    settings.API_REQUESTS_PER_MINUTE = 1
+    headers = bearer(person, "read")
+    assert client.get(CHART, headers=headers).headers["RateLimit"].startswith('"token";r=0;')
+    refused = client.get(CHART, headers=headers)
+    assert (refused.status_code, refused.json()["chart"]["error"]["code"]) == (429, "Too Many Requests")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60

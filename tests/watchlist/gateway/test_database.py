@@ -5,8 +5,8 @@ import pytest
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
 from watchlist.gateway import database
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
-from watchlist.gateway.protocol import ConnectionOptions
 
 UNAVAILABLE, AVAILABLE = {"type": "service", "lists": False}, {"type": "service", "lists": True}
 META = ConnectionOptions(meta=True)

@@ -9,15 +9,18 @@ import pytest
 import yaml
 
 from feeds.wire import Update, encode
+from tests.support.gateway.firings import make_firing
 from tests.support.gateway.sessions import make_request, open_session, send
 from tests.support.times import at
 from watchlist.gateway import framing, protocol
 from watchlist.gateway.catalog import Listing, ticker_payload
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout import outbox
 from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, MAX_HERTZ, MIN_HERTZ, Delivery
+from watchlist.gateway.firings.alert_frames import make_alert_message
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import changed_lists
-from watchlist.gateway.protocol import ACTIONS, CloseCode, ConnectionOptions, ErrorCode
+from watchlist.gateway.protocol import ACTIONS, CloseCode, ErrorCode
 from watchlist.prices.source_labels import ALWAYS, CLOSED, OPEN
 from watchlist.prices.source_states import STATES, SYMBOL_STATES
 
@@ -27,7 +30,10 @@ PAGE = (ROOT / "docs" / "protocol.md").read_text()
 API = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = API["components"]["messages"]
 FRAME_TYPES = {found for text in CODE.values() for found in re.findall(r'"type": "(\w+)"', text)}
-REFUSALS = {(int(status), reason) for reason, status in re.findall(r'Refusal\("([^"]+)", (\d+)', CODE["admission"])}
+REFUSALS = {
+    (int(status), reason)
+    for reason, status in re.findall(r'Refusal\("([^"]+)", (\d+)', CODE["admission"] + CODE["verifier"])
+}
 
 
 def rows(heading):
@@ -140,7 +146,7 @@ def test_examples_of_requests_are_valid(row):
     check("request", json.loads(row[1]))
     session = open_session()
     send(session, row[1])
-    assert json.loads(session.outbox.transport.payloads[0]).get("code") in {None, 404}
+    assert json.loads(session.outbox.transport.payloads[0]).get("code") in {None, 400, 404}
 
 
 FRAMES = {
@@ -158,6 +164,7 @@ FRAMES = {
     "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
     "feed": [protocol.feed("kraken", "Kraken", "silent", "no message for 5 s", 1, {n: ["A"] for n in SYMBOL_STATES})],
     "list": [framing.frame_payload(message.frame) for message in changed_lists({1: 1, 2: 1}, {1: 2})],
+    "alert": [framing.frame_payload(make_alert_message(make_firing(1), has_more=True).frame)],
     "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
     "lost": [protocol.lost("A", 1, 2)],
@@ -208,7 +215,10 @@ def test_documented_limits_are_those_in_force():
         "first request": [limits.first_request],
         "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
-        "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
+        "connections of an address, account or token, and wrong tokens of an address": [
+            limits.rate_per_second,
+            limits.rate_burst,
+        ],
         "open sockets of an address, over all processes of a gateway": [limits.max_per_address],
         "connections of a gateway": [limits.max_connections],
     }

@@ -15,10 +15,10 @@ from tests.support.gateway.sessions import make_connections, open_session, recei
 from tests.support.gateway.streams import parse_events
 from tests.support.waiting import until
 from watchlist.gateway import list_changes
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges, read_versions
-from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.sockets.admission import Admission, Admitted
 from watchlist.gateway.streams.stream_query import StreamQuery
 from watchlist.gateway.streams.stream_session import open_stream

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.gateway import framing, protocol
-from watchlist.gateway.protocol import BadRequest, ConnectionOptions, ErrorCode, Request
+from watchlist.gateway.connection_options import ConnectionOptions, parse_query
+from watchlist.gateway.protocol import BadRequest, ErrorCode, Request
 
 
 @pytest.mark.parametrize(
@@ -156,13 +157,13 @@ def test_a_ping_is_an_empty_control_frame():
     ],
 )
 def test_the_query_is_parsed_into_options(query, options):
-    assert protocol.parse_query(query) == options
+    assert parse_query(query) == options
 
 
 @pytest.mark.parametrize("seconds", [b"", b"0", b"00", b"61", b"-1", b"1.5", b"soon", b"\xb2", b"999999999999"])
 def test_an_invalid_heartbeat_is_refused(seconds):
     with pytest.raises(BadRequest, match="from 1 to 60"):
-        protocol.parse_query(b"heartbeat=" + seconds)
+        parse_query(b"heartbeat=" + seconds)
 
 
 def test_opt_in_frames_have_the_documented_bytes():

@@ -15,7 +15,7 @@ from tests.support.gateway.sessions import make_connections, make_request, open_
 from tests.support.waiting import until
 from watchlist.gateway import source_changes
 from watchlist.gateway.catalog import Listing
-from watchlist.gateway.protocol import ConnectionOptions
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.source_changes import SourceChanges
 from watchlist.prices.source_states import STATES, SYMBOL_STATES
 

@@ -6,8 +6,8 @@ from tests.support.gateway.sessions import make_connections, make_request, open_
 from tests.support.waiting import until
 from watchlist.gateway import ticker_changes
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
-from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.ticker_changes import TickerChanges
 
 

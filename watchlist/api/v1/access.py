@@ -9,19 +9,20 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja.errors import AuthorizationError
-from ninja.security import HttpBearer
+from ninja.security.http import HttpAuthBase
 
-from watchlist.accounts.tokens import LISTS, READ
+from watchlist.accounts.tokens import ALERTS, LISTS, READ
 from watchlist.models import ApiToken
 
 
-class PersonalToken(HttpBearer):
+class PersonalToken(HttpAuthBase):
     """Accepts requests whose token has the scope `scope`.
 
     If the access is `optional`, a request without a token is accepted too. Refuses a request without a token with 401,
     and a token without the scope with 403. The OpenAPI document uses the name of this class.
     """
 
+    openapi_scheme = "bearer"
     openapi_description = "A personal token from the page /settings/tokens/. Without one, prices can still be read."
 
     def __init__(self, scope: str, optional: bool = False) -> None:
@@ -37,12 +38,10 @@ class PersonalToken(HttpBearer):
             raise AuthorizationError(message=f"the token has no scope {self.scope}")
         return token
 
-    def authenticate(self, request: HttpRequest, token: str) -> Any:  # pragma: no cover - `__call__` replaces it
-        raise NotImplementedError
-
 
 READ_ACCESS = PersonalToken(READ, optional=True)
 LIST_ACCESS = PersonalToken(LISTS)
+ALERT_ACCESS = PersonalToken(ALERTS)
 
 
 def find_request_token(request: HttpRequest) -> ApiToken | None:
@@ -51,7 +50,10 @@ def find_request_token(request: HttpRequest) -> ApiToken | None:
 
 
 def owner_of(request: HttpRequest) -> User:
-    """Returns the account of the token of a request. Every request of an operation with LIST_ACCESS has a token."""
+    """Returns the account of the token of a request.
+
+    Every request of an operation with LIST_ACCESS or ALERT_ACCESS has a token.
+    """
     token = find_request_token(request)
-    assert token is not None  # noqa: S101 - LIST_ACCESS
+    assert token is not None  # noqa: S101 - LIST_ACCESS, ALERT_ACCESS
     return token.owner

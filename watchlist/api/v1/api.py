@@ -8,10 +8,11 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from watchlist.api.responses import PROBLEM_JSON
-from watchlist.api.v1 import bars, feeds, lists, prices, tickers
+from watchlist.api.v1 import bars, feeds, links, lists, prices, tickers
+from watchlist.api.v1.alerts import operations as alerts
 from watchlist.api.v1.list_changes import VersionChanged
 from watchlist.api.v1.problems import describe_inputs, encode_problem
-from watchlist.errors import ListRefused, NoSuchList, NotListed, SessionEnded
+from watchlist.errors import AlertRefused, ListRefused, NoSuchAlert, NoSuchList, NotListed, SessionEnded
 
 RETRY_AFTER_SECONDS = 3
 """A client should repeat a request after this time if Redis is unavailable."""
@@ -21,12 +22,12 @@ LIST_STATUSES: Mapping[type[ListRefused], int] = {NoSuchList: 404, NotListed: 40
 api = NinjaAPI(
     title="stockwatch",
     version="1",
-    description="Prices and watchlists for programs.",
+    description="Prices, watchlists and alerts for programs.",
     openapi_url=None,
     docs_url=None,
     urls_namespace="api-v1",
 )
-for router in (tickers.router, prices.router, bars.router, lists.router, feeds.router):
+for router in (tickers.router, prices.router, bars.router, lists.router, links.router, alerts.router, feeds.router):
     api.add_router("", router)
 
 
@@ -57,6 +58,12 @@ def pass_on(_request: HttpRequest, error: Exception) -> HttpResponse:
 def refuse_change(_request: HttpRequest, error: ListRefused) -> HttpResponse:
     """Answers 404 if the list or the symbol does not exist, and 409 if a rule forbids the change."""
     return make_problem(LIST_STATUSES.get(type(error), 409), str(error))
+
+
+@api.exception_handler(AlertRefused)
+def refuse_alert(_request: HttpRequest, error: AlertRefused) -> HttpResponse:
+    """Answers 404 if the alert does not exist, and 409 if a rule forbids the change."""
+    return make_problem(404 if isinstance(error, NoSuchAlert) else 409, str(error))
 
 
 @api.exception_handler(VersionChanged)

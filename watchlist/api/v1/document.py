@@ -13,9 +13,11 @@ from watchlist.api.v1.api import api
 from watchlist.api.v1.schemas import problem_schema
 
 PREFIX = "api/v1/"
-QUERIES = frozenset({"BarQuery", "TickerQuery"})
+QUERIES = frozenset({"BarQuery", "FiringQuery", "TickerQuery"})
 """The schemas that Django Ninja adds for query parameters. Nothing refers to them."""
-CSV_OPERATIONS = frozenset({"readQuotes", "readSnapshots", "readBars", "readTickers"})
+CSV_OPERATIONS = frozenset({"readQuotes", "readSnapshots", "readBars", "readTickers", "readFirings"})
+ACCOUNT_TAGS = frozenset({"lists", "alerts"})
+"""The tags of operations that need a token."""
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -32,7 +34,7 @@ ERRORS = {
     412: "The list has another version",
     422: "Some inputs are not valid",
     429: "Too many requests with this token; see Retry-After",
-    503: "Prices or lists are unavailable; see Retry-After",
+    503: "Prices, lists or alerts are unavailable; see Retry-After",
 }
 """A dict from the status of an error to its description."""
 
@@ -76,7 +78,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     if method == "get":
         responses["304"] = {"description": "Not changed since the ETag in the header If-None-Match"}
-    if method == "get" and "lists" not in operation["tags"]:
+    if ACCOUNT_TAGS.isdisjoint(operation["tags"]):
         operation["security"] = [{}, *operation["security"]]  # `{}` stands for a request without a token
     if operation["operationId"] in CSV_OPERATIONS:
         responses["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
@@ -96,7 +98,7 @@ def _error_statuses(method: str, path: str, operation: dict[str, Any]) -> list[i
         400: "requestBody" in operation,
         404: "{" in path,
         409: is_change,
-        412: is_change and "{" in path,
+        412: is_change and "{" in path and "lists" in operation["tags"],
         422: has_input,
     }
     return [status for status in ERRORS if conditions.get(status, True)]

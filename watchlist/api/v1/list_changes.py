@@ -70,6 +70,23 @@ class ListChange:
         symbols = self._read_symbols(words)
         self.apply(key, lambda lists: lists.replace(self._add_each(lists.find(key), symbols, position)))
 
+    def set_entry(self, key: int, symbol: str, position: int | None, note: str | None) -> None:
+        """Gives a symbol of the list a position and a note. A value that is None does not change."""
+
+        def rule(lists: UserLists) -> UserLists:
+            named_list = lists.find(key)
+            named_list.index(symbol)
+            if position is not None:
+                named_list = named_list.move(symbol, position)
+            return lists.replace(named_list if note is None else named_list.write_note(symbol, note))
+
+        self.apply(key, rule)
+
+    def require(self, key: int) -> None:
+        """Raises NoSuchList or VersionChanged, if the account has no such list or the client knows another version."""
+        AccountLists(self.owner).read().find(key)
+        self._check_version(AccountLists(self.owner), key)
+
     def _add_each(self, named_list: NamedList, symbols: Sequence[str], position: int | None) -> NamedList:
         for symbol in symbols:
             try:
@@ -112,3 +129,9 @@ def describe_list(owner: User, key: int) -> dict[str, Any]:
         if described["id"] == key:
             return described
     raise NoSuchList("The account has no list with this id.")
+
+
+def describe_entries(owner: User, key: int) -> list[dict[str, str]]:
+    """Returns the symbols of one list with their notes. Raises NoSuchList."""
+    named_list = AccountLists(owner).read().find(key)
+    return [{"symbol": symbol, "note": named_list.notes.get(symbol, "")} for symbol in named_list.symbols]

@@ -10,10 +10,20 @@ from feeds.symbols import upper_case
 from watchlist.api.responses import JSON
 from watchlist.api.v1.access import LIST_ACCESS, owner_of
 from watchlist.api.v1.answers import answer_json
-from watchlist.api.v1.list_changes import ListChange, describe_list, describe_lists
+from watchlist.api.v1.list_changes import ListChange, describe_entries, describe_list, describe_lists
 from watchlist.api.v1.queries import SymbolInput
-from watchlist.api.v1.schemas import ChangedList, EntryMove, ListChanges, ListInfo, Lists, NewEntries, NewList
-from watchlist.errors import BadName
+from watchlist.api.v1.schemas import (
+    ChangedList,
+    Entries,
+    EntryChanges,
+    ListChanges,
+    ListInfo,
+    Lists,
+    NewEntries,
+    NewList,
+)
+from watchlist.errors import BadName, BadNote
+from watchlist.lists.notes import check_note
 from watchlist.lists.rules import check_name
 
 router = Router(auth=LIST_ACCESS, tags=["lists"])
@@ -54,7 +64,7 @@ def change_list(request: HttpRequest, list_id: int, values: ListChanges) -> Http
     """Changes the name, the symbols or the position of a list. Symbols that cannot be added are in `errors`."""
     if values.name is not None:
         _check_name(values.name)
-    change = _begin_change(request)
+    change = begin_change(request)
     change.set_values(list_id, values.name, values.symbols, values.position)
     return _answer_change(change)
 
@@ -67,8 +77,19 @@ def change_list(request: HttpRequest, list_id: int, values: ListChanges) -> Http
 )
 def delete_list(request: HttpRequest, list_id: int) -> HttpResponse:
     """Deletes a list. The only list of an account cannot be deleted."""
-    _begin_change(request).apply(list_id, lambda lists: lists.delete(list_id))
+    begin_change(request).apply(list_id, lambda lists: lists.delete(list_id))
     return HttpResponse(status=204)
+
+
+@router.get(
+    "/lists/{int:list_id}/entries",
+    response=Entries,
+    summary="Read the symbols and notes of a list",
+    operation_id="readEntries",
+)
+def read_entries(request: HttpRequest, list_id: int) -> HttpResponse:
+    """Returns the symbols of a list with the notes about them, in the person's order."""
+    return answer_json(request, {"entries": describe_entries(owner_of(request), list_id)})
 
 
 @router.post(
@@ -79,7 +100,7 @@ def delete_list(request: HttpRequest, list_id: int) -> HttpResponse:
 )
 def add_entries(request: HttpRequest, list_id: int, values: NewEntries) -> HttpResponse:
     """Adds symbols to a list. Symbols that cannot be added are in `errors`."""
-    change = _begin_change(request)
+    change = begin_change(request)
     change.add(list_id, values.symbols, values.position)
     return _answer_change(change)
 
@@ -87,13 +108,15 @@ def add_entries(request: HttpRequest, list_id: int, values: NewEntries) -> HttpR
 @router.patch(
     "/lists/{int:list_id}/entries/{path:symbol}",
     response=ChangedList,
-    summary="Move a symbol in a list",
-    operation_id="moveEntry",
+    summary="Change a symbol of a list",
+    operation_id="changeEntry",
 )
-def move_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput], values: EntryMove) -> HttpResponse:
-    """Moves a symbol to another position of the list."""
-    name, change = upper_case(symbol), _begin_change(request)
-    change.apply(list_id, lambda lists: lists.replace(lists.find(list_id).move(name, values.position)))
+def change_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput], values: EntryChanges) -> HttpResponse:
+    """Moves a symbol to another position of the list, and changes the note about it. An empty note is removed."""
+    if values.note is not None:
+        _check_note(values.note)
+    change = begin_change(request)
+    change.set_entry(list_id, upper_case(symbol), values.position, values.note)
     return _answer_change(change)
 
 
@@ -105,12 +128,12 @@ def move_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput], va
 )
 def remove_entry(request: HttpRequest, list_id: int, symbol: Path[SymbolInput]) -> HttpResponse:
     """Removes a symbol from a list."""
-    name, change = upper_case(symbol), _begin_change(request)
+    name, change = upper_case(symbol), begin_change(request)
     change.apply(list_id, lambda lists: lists.replace(lists.find(list_id).remove(name)))
     return _answer_change(change)
 
 
-def _begin_change(request: HttpRequest) -> ListChange:
+def begin_change(request: HttpRequest) -> ListChange:
     """Returns a change of a list of the request's account, with the versions in the header If-Match.
 
     A version without quotes is accepted too, because `version` in an answer is a plain number.
@@ -134,4 +157,12 @@ def _check_name(name: str) -> None:
     try:
         check_name(name, ())
     except BadName as error:
+        raise HttpError(422, str(error)) from error
+
+
+def _check_note(note: str) -> None:
+    """Raises HttpError 422 for a note that no symbol can have."""
+    try:
+        check_note(note)
+    except BadNote as error:
         raise HttpError(422, str(error)) from error

@@ -10,6 +10,7 @@ from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from watchlist.api.v1.symbols import MAX_SYMBOL_INPUT
+from watchlist.lists.notes import MAX_NOTE_LENGTH, MAX_TYPED_LENGTH
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS
 
 
@@ -176,8 +177,37 @@ class NewEntries(Exact):
     position: EntryPosition | None = Field(None, description="The end of the list if missing. Counts from 0.")
 
 
-class EntryMove(Exact):
-    position: EntryPosition
+class EntryChanges(Exact):
+    """The new values of a symbol in a list. Values that are missing or null do not change."""
+
+    position: EntryPosition | None = Field(None, description="Counts from 0.")
+    note: Annotated[str, StringConstraints(max_length=MAX_TYPED_LENGTH)] | None = Field(
+        None, description=f"One line of up to {MAX_NOTE_LENGTH} characters; empty for no note."
+    )
+
+
+class Entry(Exact):
+    """A symbol of a list, and the note about it; empty without a note."""
+
+    symbol: str
+    note: str
+
+
+class Entries(Exact):
+    entries: list[Entry]
+
+
+class LinkInfo(Exact):
+    """Whether a link shows a list."""
+
+    created: Microseconds | None = Field(description="When the link was made; null if the list is not shared.")
+
+
+class NewLink(Exact):
+    """A new link to a list."""
+
+    address: str
+    list: int
 
 
 class InputError(Exact):

@@ -7,12 +7,13 @@ seconds and after each failure. Then the task subscribes to each channel at its 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from feeds.store.cluster.async_client import AsyncClusterClient
 from feeds.store.cluster.slots import PREFIX_LENGTH, Node, SlotMap, key_slot, tag_prefix
-from feeds.store.connection import SUBSCRIBER, connect_async
+from feeds.store.connection import SUBSCRIBER, connect_async, node_address
 from feeds.wire import channel_symbol
 from watchlist.gateway.fanout.ending import end_tasks
 from watchlist.gateway.fanout.node_subscriber import NodeSubscriber
@@ -27,13 +28,15 @@ REFRESH_SECONDS = 5.0
 
 
 class ClusterChannelLayer:
-    """Implements `PriceLayer` for a Redis Cluster. `nodes` are pairs of host and port.
+    """Implements `PriceLayer` for a Redis Cluster.
+
+    `nodes` are pairs of host and port. `options` are the other keys of the cluster's address.
 
     Serves one event loop at a time.
     """
 
-    def __init__(self, nodes: Sequence[tuple[str, int]], password: str | None = None) -> None:
-        self._address = {"nodes": tuple(nodes), "password": password}
+    def __init__(self, nodes: Sequence[tuple[str, int]], **options: Any) -> None:
+        self._address = {"nodes": tuple(nodes), **options}
         self._client: AsyncClusterClient | None = None
         self._slots: SlotMap
         self._changed: asyncio.Event
@@ -191,22 +194,29 @@ class ClusterChannelLayer:
 
         Opens a subscriber for each new node, and closes the subscribers of nodes without channels.
         """
-        by_node: dict[Node, set[bytes]] = {}
-        for channel, slot in self._wanted.items():
-            if (node := self._slots.owner(slot)) is not None:
-                by_node.setdefault(node, set()).add(channel)
-        for node in self._subscribers.keys() - by_node.keys():
+        for node in self._subscribers.keys() - self._channels_by_node().keys():
             subscriber = self._subscribers.pop(node)
             self._note_moved(subscriber, set())
             await subscriber.close()
-        for node, channels in by_node.items():
+        # Nothing below waits, so that no group is joined or left meanwhile.
+        for node, channels in self._channels_by_node().items():
             if node not in self._subscribers:
-                address = {"host": node.host, "port": node.port, "password": self._address["password"]}
-                self._subscribers[node] = NodeSubscriber(node, connect_async(address, SUBSCRIBER), self, self._pass_on)
+                client = connect_async(node_address(self._address, node), SUBSCRIBER)
+                self._subscribers[node] = NodeSubscriber(node, client, self, self._pass_on)
             subscriber = self._subscribers[node]
             if channels != subscriber.channels or channels != subscriber.confirmed:
                 self._note_moved(subscriber, channels)
                 subscriber.set_channels(frozenset(channels))
+            # The node confirms no second time after a group was left and joined again between two calls.
+            for channel in self._waiting.keys() & subscriber.confirmed:
+                self.on_confirmed(channel)
+
+    def _channels_by_node(self) -> dict[Node, set[bytes]]:
+        by_node: dict[Node, set[bytes]] = {}
+        for channel, slot in self._wanted.items():
+            if (node := self._slots.owner(slot)) is not None:
+                by_node.setdefault(node, set()).add(channel)
+        return by_node
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
         """Marks the channels that have moved away from the node of `subscriber` as missing.

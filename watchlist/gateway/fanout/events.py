@@ -34,7 +34,7 @@ def make_event(update: UpdateMessage) -> bytes:
 
 
 def make_frame_event(payload: bytes) -> bytes:
-    """Returns the event of a `ticker`, `feed`, `list` or `service` frame. `payload` is the JSON text of the frame."""
+    """Returns the event of a frame about a state, such as a `ticker` frame. `payload` is the JSON text of the frame."""
     return b"event: frame\ndata: %b\n\n" % payload
 
 

@@ -24,9 +24,9 @@ from watchlist.gateway.front.frames import (
     close_frame,
 )
 from watchlist.gateway.front.front_socket import FrontSocket
-from watchlist.gateway.front.lingering import LingeringSockets
+from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import MAX_MESSAGE_BYTES, CloseCode
-from watchlist.gateway.sockets.admission import Admitted
+from watchlist.gateway.sockets.admission import Admitted, open_session
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 
@@ -61,9 +61,7 @@ class FrontConnection(FrontSocket):
         self._lingering.poller.add(self._sock.fileno(), self)
         delivery = Delivery(batch=admitted.options.batch, compressor=self._compressor)
         outbox = Outbox(self, context.clock.now, delivery, context.limits.send_buffer)
-        self._session = self._connections.open(
-            outbox, admitted.options, admitted.account_session, admitted.unverified_key, admitted.address
-        )
+        self._session = open_session(self._connections, outbox, admitted)
 
     # --- the transport of the outbox --------------------------------------------------------------------------------
 
@@ -87,12 +85,9 @@ class FrontConnection(FrontSocket):
     # --- the handler of the poller ----------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
-        try:
-            data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        data = receive(self._sock, READ_BYTES)
+        if data is None:
             return
-        except OSError:
-            data = b""
         if not data or self._session is None:  # no session: its opening has failed
             self._end()
             return

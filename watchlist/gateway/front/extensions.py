@@ -5,10 +5,10 @@ Pure. The extension decompresses the client's messages, and holds the compressor
 
 from typing import Protocol
 
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.deflate.decompression import decompress
 from watchlist.gateway.deflate.offers import ANSWER, accepts_offer
-from watchlist.gateway.protocol import ConnectionOptions
 
 
 class Extension(Protocol):

@@ -88,12 +88,9 @@ class LingeringSocket:
             self._owner.poller.wait_writable(self._sock.fileno(), True)
 
     def on_readable(self) -> None:
-        try:
-            data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        data = receive(self._sock, READ_BYTES)
+        if data is None:
             return
-        except OSError:
-            data = b""
         self._dropped_bytes += len(data)
         if not data or self._dropped_bytes > MAX_DROPPED_BYTES:
             self.end()
@@ -127,6 +124,16 @@ class LingeringSocket:
         if self._sock.fileno() >= 0:
             self._owner.poller.remove(self._sock.fileno())
             close_socket(self._sock, reset=bool(self._rest))
+
+
+def receive(sock: socket.socket, max_bytes: int) -> bytes | None:
+    """Returns the next bytes from a socket: b"" if the connection has ended, None if no bytes have arrived."""
+    try:
+        return sock.recv(max_bytes)
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError:
+        return b""
 
 
 def close_socket(sock: socket.socket, *, reset: bool = False) -> None:

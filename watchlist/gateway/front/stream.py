@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 
 from watchlist.gateway.front.front_socket import FrontSocket
-from watchlist.gateway.front.lingering import LingeringSockets
+from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
@@ -64,12 +64,9 @@ class FrontStream(FrontSocket):
     # --- the handler of the poller ----------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
-        try:
-            data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        data = receive(self._sock, READ_BYTES)
+        if data is None:
             return
-        except OSError:
-            data = b""
         self._input_bytes += len(data)
         if not data or self._session is None or self._input_bytes > MAX_INPUT_BYTES:
             self._end(reset=bool(data))

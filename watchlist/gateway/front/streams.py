@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.front.plain_request import PlainRequest
 from watchlist.gateway.front.stream import FrontStream
-from watchlist.gateway.front.upgrades import send_response
+from watchlist.gateway.front.upgrades import drop_request, send_response
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
@@ -39,10 +39,7 @@ class Streams:
         Sends the answer when the check is done: before this method returns, or later.
         """
         self._tune()
-        try:
-            sock.recv(request.size)
-        except OSError:  # the client has left
-            close_socket(sock)
+        if not drop_request(sock, request.size):
             return
         try:
             query = parse_stream_query(request.query, self._connections.context.limits.max_symbols)

@@ -32,12 +32,9 @@ class Upgrades:
         The answer is sent when the check is done. The check may end after this method has returned.
         """
         self.tune()
-        try:
-            sock.recv(upgrade.size)
-        except OSError:  # the client has left
-            close_socket(sock)
+        if not drop_request(sock, upgrade.size):
             return
-        request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
+        request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
         self._connections.add_pending()
         self._admission.begin(request, partial(self._answer, sock, upgrade))
 
@@ -61,6 +58,19 @@ class Upgrades:
             counts.direct_writes = True
             counts.compressed += extension is not None
             FrontConnection(sock, self._connections, self._lingering, extension).start(result)
+
+
+def drop_request(sock: socket.socket, size: int) -> bool:
+    """Removes the bytes of a request from the socket's input.
+
+    If the client has left, closes the socket and returns False.
+    """
+    try:
+        sock.recv(size)
+    except OSError:
+        close_socket(sock)
+        return False
+    return True
 
 
 def send_response(sock: socket.socket, response: bytes) -> bool:

@@ -13,20 +13,22 @@ import structlog
 
 from watchlist.accounts.client_address import client_address
 from watchlist.gateway import web_sessions
+from watchlist.gateway.connection_options import ConnectionOptions, parse_query
 from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, parse_query
+from watchlist.gateway.protocol import BadRequest, CloseCode
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.origins import allows_origin, is_own_origin
 from watchlist.gateway.sockets.refusal import Refusal
-from watchlist.gateway.web_sessions import AccountSession, read_session_key
+from watchlist.gateway.sockets.session import Session
+from watchlist.gateway.sockets.tokens.verifier import NO_DATABASE, TokenVerifier, read_token
+from watchlist.gateway.web_sessions import AccountSession, names_session, read_session_key
 
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
-NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
-"""The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
 """How long a check that `Admission.begin` starts may take."""
@@ -39,19 +41,21 @@ class ConnectionRequest:
     """The part of a request to `/ws` or `/ws/status` that the checks need.
 
     `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas. `query`
-    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown.
+    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown. `is_socket` is True for
+    a WebSocket, whose client can send a personal token after connecting.
     """
 
     headers: Mapping[str, str]
     query: bytes
     peer: Sequence[Any] | None
+    is_socket: bool = False
 
     @classmethod
     def from_scope(cls, scope: Scope) -> "ConnectionRequest":
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         forwarded = ",".join(value for name, value in pairs if name == "x-forwarded-for")
         headers = dict(pairs) | {"x-forwarded-for": forwarded}
-        return cls(headers, scope.get("query_string", b""), scope.get("client"))
+        return cls(headers, scope.get("query_string", b""), scope.get("client"), scope["type"] == "websocket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Admitted:
     account_session: AccountSession | None = None
     unverified_key: str | None = None
     """The key of a web session that could not be looked up yet. Until the look-up, the client counts as a visitor."""
+    token: int | None = None
+    """The id of the personal token in the request."""
+    must_authenticate: bool = False
+    """Whether the client of a private gateway must send a personal token before anything else."""
 
 
 class Admission:
@@ -70,7 +78,7 @@ class Admission:
 
     `start` starts the gateway at the first call, and returns the rate limit of new connections. `start` raises an error
     if the tickers cannot be read. A `private` gateway accepts only clients with the session cookie of a signed-in
-    account.
+    account or with a personal token. A client of `/ws` may send the token after connecting.
     """
 
     def __init__(
@@ -85,6 +93,7 @@ class Admission:
         self._connections = connections
         self._database = database
         self._start = start
+        self._tokens = connections.context.tokens or TokenVerifier(database, start)
         self.private = private
         self._rate: ConnectionRate | None = None  # set when the gateway has started and knows the tickers
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,6 +116,9 @@ class Admission:
         except Exception as error:  # Database errors differ by engine. Without tickers no symbol is valid.
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
             return NO_TICKERS
+        token = read_token(request.headers)
+        if token is not None and pending:
+            return await self._check_token(request, options, token)
         key = self._read_key(request.headers, options)
         # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
         account_session, unverified_key = await self.find_account(key) if key and pending else (None, None)
@@ -114,22 +126,45 @@ class Admission:
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
             return make_rate_refusal(wait)
-        if self.private and account_session is None and (pending or key is None):
-            return NO_DATABASE if unverified_key else NOT_SIGNED_IN
+        if self.private and account_session is None and (pending or (key is None and token is None)):
+            return NO_DATABASE if unverified_key else self._ask_for_token(request, options, address)
         return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
+
+    async def _check_token(
+        self, request: ConnectionRequest, options: ConnectionOptions, token: str
+    ) -> Admitted | Refusal:
+        """Accepts or refuses a client that sends a personal token in a header."""
+        address = self._find_address(request)
+        verified = await self._tokens.verify(token, address)
+        if isinstance(verified, Refusal):
+            return verified
+        return self._find_no_room(address, True) or Admitted(options, address, token=verified)
+
+    def _ask_for_token(
+        self, request: ConnectionRequest, options: ConnectionOptions, address: str
+    ) -> Admitted | Refusal:
+        """Decides about a client of a private gateway that is not signed in and sends no token in a header.
+
+        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended, and the
+        page of a shared list: these pages must be told to sign in.
+        """
+        is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
+        if is_page or not request.is_socket:
+            return NOT_SIGNED_IN
+        return self._find_no_room(address, True) or Admitted(options, address, must_authenticate=True)
 
     def begin(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
         """Checks a new connection as `check_request` does. Calls `done` with the result, now or later."""
         options = self._check_head(request)
         if isinstance(options, Refusal):
             done(options)
-        elif self._rate is None or self._read_key(request.headers, options) is not None:
+        elif self._rate is None or self._names_account(request.headers, options):
             task = asyncio.ensure_future(self._check_in_task(request, done))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
             address = self._find_address(request)
-            self._rate.ask(address, lambda wait: done(self._decide(options, address, wait)))
+            self._rate.ask(address, lambda wait: done(self._decide(request, options, address, wait)))
 
     async def _check_in_task(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
         result: Admitted | Refusal = NO_TICKERS
@@ -141,7 +176,9 @@ class Admission:
         finally:
             done(result)
 
-    def _decide(self, options: ConnectionOptions, address: str, wait: int) -> Admitted | Refusal:
+    def _decide(
+        self, request: ConnectionRequest, options: ConnectionOptions, address: str, wait: int
+    ) -> Admitted | Refusal:
         """Accepts or refuses a client that uses no account.
 
         `wait` is how many seconds the rate limit makes the client wait, or 0.
@@ -149,7 +186,7 @@ class Admission:
         if wait:
             return make_rate_refusal(wait)
         if self.private:
-            return NOT_SIGNED_IN
+            return self._ask_for_token(request, options, address)
         return self._find_no_room(address, True) or Admitted(options, address)
 
     def _check_head(self, request: ConnectionRequest) -> ConnectionOptions | Refusal:
@@ -174,6 +211,10 @@ class Admission:
         if self._connections.is_full(pending=pending):
             return Refusal("full", 429, CloseCode.FULL, 5)
         return None
+
+    def _names_account(self, headers: Mapping[str, str], options: ConnectionOptions) -> bool:
+        """Returns whether the request has a personal token or the key of a web session, which must be looked up."""
+        return read_token(headers) is not None or self._read_key(headers, options) is not None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
         """Returns the key of the web session in the cookie, or None if the connection uses no account.
@@ -220,3 +261,17 @@ class Admission:
 def make_rate_refusal(wait: int) -> Refusal:
     """Returns the refusal of a client that connects too often. `wait` is in seconds."""
     return Refusal("address rate", 429, CloseCode.CROWDED, wait)
+
+
+def open_session(connections: Connections, outbox: Outbox, admitted: Admitted) -> Session:
+    """Opens the session of an accepted WebSocket."""
+    if admitted.must_authenticate:
+        return connections.open_unauthenticated(outbox, admitted.options, admitted.address)
+    return connections.open(
+        outbox,
+        admitted.options,
+        admitted.account_session,
+        admitted.unverified_key,
+        admitted.address,
+        admitted.token,
+    )

@@ -13,12 +13,14 @@ from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
 from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
+from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.address_counts import AddressCounts
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.sockets.tokens.authentication import Authentication
 from watchlist.gateway.web_sessions import AccountSession
 
 SWEEP_SECONDS = 1.0
@@ -104,21 +106,42 @@ class Connections:
         account_session: AccountSession | None = None,
         unverified_key: str | None = None,
         address: str = "",
+        token: int | None = None,
     ) -> Session:
         """Adds an accepted socket and returns its session.
 
-        `unverified_key` is the key of a web session that could not be looked up yet.
+        `unverified_key` is the key of a web session that could not be looked up yet. `token` is the id of the personal
+        token with which the client connected.
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         if options.meta:
             outbox.send(self.current_states())
-        self.add(session, account_session, unverified_key, address)
+        self.add(session, account_session, unverified_key, address, token)
+        return session
+
+    def open_unauthenticated(self, outbox: Outbox, options: ConnectionOptions, address: str) -> Session:
+        """Adds a socket of a private gateway that gets nothing before its client has sent a token."""
+        session = self.open(outbox, NO_OPTIONS, address=address)
+
+        def begin() -> None:
+            session.options = options
+            if options.meta:
+                outbox.send(self.current_states())
+
+        assert self.context.tokens is not None  # noqa: S101 - a private gateway verifies tokens
+        session.authentication = Authentication(session, self.context.tokens, begin)
         return session
 
     def add(
-        self, session: Session, account_session: AccountSession | None, unverified_key: str | None, address: str
+        self,
+        session: Session,
+        account_session: AccountSession | None,
+        unverified_key: str | None,
+        address: str,
+        token: int | None = None,
     ) -> None:
         """Adds the new session of an accepted connection. `open` describes the other arguments."""
+        session.token = token
         session.rotates_at = session.opened_at + choose_lifetime(self.context.limits.max_age, self._rng)
         session.account_session, session.unverified_key = account_session, unverified_key
         self.sessions[session] = None
@@ -128,6 +151,8 @@ class Connections:
 
     def end(self, session: Session) -> None:
         """Removes a socket whose connection has ended."""
+        if session.authentication is not None:
+            session.authentication.stop()
         self.context.hub.remove(session.outbox)
         self.sessions.pop(session, None)
         self._per_address.remove(session.address)

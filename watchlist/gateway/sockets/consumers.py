@@ -6,7 +6,7 @@ from channels.consumer import AsyncConsumer
 
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.sockets.admission import Admission, Admitted, open_session
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import EXTENSION, DaphneTransport
@@ -56,9 +56,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         context.counts.direct_writes = transport.direct
         delivery = Delivery(batch=admitted.options.batch)
         outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
-        session = self._connections.open(
-            outbox, admitted.options, admitted.account_session, admitted.unverified_key, admitted.address
-        )
+        session = open_session(self._connections, outbox, admitted)
         if isinstance(transport, DaphneTransport):
             now = context.clock.now
             transport.listen(

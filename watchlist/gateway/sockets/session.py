@@ -7,16 +7,17 @@ from collections import deque
 from collections.abc import Mapping
 
 from watchlist.gateway import protocol
+from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
 from watchlist.gateway.fanout.delivery import BadOptions
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.framing import pong_frame
 from watchlist.gateway.messages import make_state
-from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, ErrorCode, Request
+from watchlist.gateway.protocol import BadRequest, CloseCode, ErrorCode, Request
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.sockets.token_bucket import TokenBucket
+from watchlist.gateway.sockets.tokens.authentication import Authentication, start_authentication
 from watchlist.gateway.web_sessions import AccountSession
 
-NO_OPTIONS = ConnectionOptions()
 NO_NEW_SYMBOLS = "No valid/new symbols provided"
 CLOSE_TIMEOUT_SECONDS = 1.0
 """How long the closing handshake may take before the connection is dropped."""
@@ -40,6 +41,7 @@ class Session:
         "_refusals",
         "account_session",
         "address",
+        "authentication",
         "closing_since",
         "context",
         "has_requested",
@@ -50,6 +52,7 @@ class Session:
         "options",
         "outbox",
         "rotates_at",
+        "token",
         "unverified_key",
     )
 
@@ -71,6 +74,8 @@ class Session:
         self.address = ""
         self.account_session: AccountSession | None = None
         self.unverified_key: str | None = None
+        self.token: int | None = None  # the id of the personal token
+        self.authentication: Authentication | None = None
         self.list_versions: Mapping[int, int] = {}
         self.opened_at = now
         self.rotates_at = float("inf")  # when the lifetime of the socket ends
@@ -96,6 +101,11 @@ class Session:
         if self._action_mode is None:
             self._action_mode = protocol.opens_action_mode(text)
         allowed = self._message_bucket.spend(now)
+        if self.authentication is None or self.authentication.admits(text, allowed, now):
+            self.carry_out(text, allowed, now)
+
+    def carry_out(self, text: str, allowed: bool, now: float) -> None:
+        """Carries out a request that is short enough. `allowed` says whether it is within the limit of messages."""
         if self._action_mode:
             self._receive_action(text, allowed, now)
         else:
@@ -143,7 +153,7 @@ class Session:
         elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait + late:
             self.close(CloseCode.SLOW, now)
         elif not self.has_requested and now - self.opened_at > limits.first_request + late:
-            self.close(CloseCode.SILENT, now)
+            self.close(CloseCode.SILENT if self.authentication is None else CloseCode.TOKEN, now)
         elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait + late:
             self.close(CloseCode.NO_PONG, now)
         else:
@@ -165,11 +175,7 @@ class Session:
     def _send_heartbeat(self, now: float) -> None:
         self._heartbeats += 1
         self._next_heartbeat = now + self.options.heartbeat
-        context = self.context
-        payload = protocol.heartbeat(
-            context.clock.unix_micros(), self._heartbeats, context.feed_age_ms(), context.catalog.source
-        )
-        self._reply(payload, now)
+        self.reply(self.context.make_heartbeat(self._heartbeats), now)
 
     # --- array mode -------------------------------------------------------------------------------------------------
 
@@ -193,7 +199,7 @@ class Session:
 
     def _end_array_mode(self, message: str, now: float) -> None:
         self.context.counts.refused["bad request"] += 1
-        self._reply(protocol.array_error(message), now)
+        self.reply(protocol.array_error(message), now)
         self.close(CloseCode.BAD_REQUESTS, now)
 
     # --- action mode ------------------------------------------------------------------------------------------------
@@ -207,46 +213,38 @@ class Session:
         if not allowed and request.action != "unsubscribe":
             wait = int(self._message_bucket.seconds_to_next() * 1000) + 1
             reply = protocol.error("Too many requests", ErrorCode.RATE_LIMITED, request.id, retry_after_ms=wait)
-            self._reply(reply, now)
+            self.reply(reply, now)
             self._count_refusal(now)
             return
         self.has_requested = True
         self._bad_requests = 0
-        handle = {
-            "subscribe": self._on_subscribe,
-            "unsubscribe": self._on_unsubscribe,
-            "unsubscribe_all": self._on_unsubscribe_all,
-            "list": self._on_list,
-            "ping": self._on_ping,
-        }[request.action]
-        handle(request, now)
+        getattr(self, f"_on_{request.action}")(request, now)
 
     def _on_subscribe(self, request: Request, now: float) -> None:
         catalog, subscribed = self.context.catalog, self.outbox.symbols
         known = [symbol for symbol in request.symbols if catalog.allows(symbol)]
         new = [symbol for symbol in known if symbol not in subscribed]
         if not known:
-            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
+            self.reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
             return
         try:
             delivery = self.outbox.delivery.with_options(request.options)
         except BadOptions as error:
-            self._reply(protocol.error(str(error), ErrorCode.MALFORMED, request.id), now)
+            self.reply(protocol.error(str(error), ErrorCode.MALFORMED, request.id), now)
             return
         if not new and delivery.lasting == self.outbox.delivery.lasting:
-            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.ALREADY_SUBSCRIBED, request.id), now)
+            self.reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.ALREADY_SUBSCRIBED, request.id), now)
             return
         limit = self.context.limits.max_symbols
         if len(subscribed) + len(new) > limit:
-            message = (
-                f"At most {limit} symbols per connection: {len(subscribed)} are subscribed, {len(new)} more requested"
-            )
-            self._reply(protocol.error(message, ErrorCode.SYMBOL_LIMIT, request.id), now)
+            counts = f"{len(subscribed)} are subscribed, {len(new)} more requested"
+            message = f"At most {limit} symbols per connection: {counts}"
+            self.reply(protocol.error(message, ErrorCode.SYMBOL_LIMIT, request.id), now)
             return
         rejected = {symbol: "unknown symbol" for symbol in request.symbols if not catalog.allows(symbol)}
         options = delivery.as_options() if request.options is not None else None
         message = f"Subscribed to {protocol.name_list(new)}" if new else "Options changed"
-        self._reply(protocol.ack(message, new, request.id, rejected, options), now)
+        self.reply(protocol.ack(message, new, request.id, rejected, options), now)
         self.context.hub.change_delivery(self.outbox, delivery)
         self._subscribe(new)
 
@@ -254,24 +252,27 @@ class Session:
         removed = [symbol for symbol in request.symbols if symbol in self.outbox.symbols]
         if not removed:
             message = f"Not subscribed to: {protocol.name_list(request.symbols)}"
-            self._reply(protocol.error(message, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
+            self.reply(protocol.error(message, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
             return
         rejected = {symbol: "not subscribed" for symbol in request.symbols if symbol not in self.outbox.symbols}
         self.context.hub.unsubscribe(self.outbox, removed)
         message = f"Unsubscribed from {protocol.name_list(removed)}"
-        self._reply(protocol.ack(message, removed, request.id, rejected), now)
+        self.reply(protocol.ack(message, removed, request.id, rejected), now)
 
     def _on_unsubscribe_all(self, request: Request, now: float) -> None:
         removed = sorted(self.outbox.symbols)
         self.context.hub.unsubscribe(self.outbox, removed)
-        self._reply(protocol.ack("Unsubscribed from all symbols", removed, request.id), now)
+        self.reply(protocol.ack("Unsubscribed from all symbols", removed, request.id), now)
 
     def _on_list(self, request: Request, now: float) -> None:
         symbols = sorted(self.outbox.symbols)
-        self._reply(protocol.ack(f"Subscribed to {protocol.name_list(symbols)}", symbols, request.id), now)
+        self.reply(protocol.ack(f"Subscribed to {protocol.name_list(symbols)}", symbols, request.id), now)
 
     def _on_ping(self, request: Request, now: float) -> None:
-        self._reply(protocol.pong(request.id, self.context.clock.unix_micros()), now)
+        self.reply(protocol.pong(request.id, self.context.clock.unix_micros()), now)
+
+    def _on_auth(self, request: Request, now: float) -> None:
+        self.authentication = start_authentication(self, request, now)
 
     # --- both modes -------------------------------------------------------------------------------------------------
 
@@ -280,14 +281,14 @@ class Session:
             self.outbox.send([self.context.catalog.get_ticker_message(symbol) for symbol in symbols])
         self.context.hub.subscribe(self.outbox, symbols)
 
-    def _reply(self, payload: bytes, now: float) -> None:
+    def reply(self, payload: bytes, now: float) -> None:
         if not self.outbox.reply(payload):
             self.close(CloseCode.SLOW, now)
 
     def _count_bad_request(self, reply: bytes, now: float) -> None:
         self.context.counts.refused["bad request"] += 1
         self._bad_requests += 1
-        self._reply(reply, now)
+        self.reply(reply, now)
         if self._bad_requests >= self.context.limits.bad_requests:
             self.close(CloseCode.BAD_REQUESTS, now)
 

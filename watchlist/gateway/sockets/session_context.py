@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 
 from feeds.wire import age_us
+from watchlist.gateway import protocol
 from watchlist.gateway.catalog import Catalog
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.limits import Limits
+from watchlist.gateway.sockets.tokens.verifier import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of a gateway process share. `compressor` is None if the gateway negotiates no compression."""
+    """What all sessions of a gateway process share.
+
+    `compressor` is None if the gateway negotiates no compression. `tokens` is None if it verifies no personal tokens.
+    """
 
     limits: Limits
     catalog: Catalog
@@ -21,6 +26,7 @@ class SessionContext:
     counts: GatewayCounts
     clock: Clock
     compressor: Compressor | None = None
+    tokens: TokenVerifier | None = None
 
     def feed_age_ms(self) -> int | None:
         """Returns the age of the newest update that this process has received, in milliseconds.
@@ -30,3 +36,7 @@ class SessionContext:
         newest = self.hub.newest_timestamp
         age = age_us(newest, self.clock.unix_micros()) if newest else None
         return None if age is None else age // 1000
+
+    def make_heartbeat(self, number: int) -> bytes:
+        """Returns the `heartbeat` frame with this number."""
+        return protocol.heartbeat(self.clock.unix_micros(), number, self.feed_age_ms(), self.catalog.source)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from feeds.symbols import upper_case
-from watchlist.gateway.protocol import BadRequest, parse_heartbeat
+from watchlist.gateway.connection_options import parse_heartbeat
+from watchlist.gateway.protocol import BadRequest
 
 MAX_QUERY_BYTES = 16 * 1024
 HERTZ = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")

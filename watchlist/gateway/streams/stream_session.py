@@ -5,17 +5,12 @@ A stream is the response to `GET /stream`: server-sent events until the client o
 
 from collections.abc import Sequence
 
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.events import COMMENT, make_heartbeat, make_retry
 from watchlist.gateway.fanout.outbox import Outbox, Transport
 from watchlist.gateway.messages import StateMessage
-from watchlist.gateway.protocol import (
-    MAX_ECHO_CHARACTERS,
-    MAX_REJECTED_SYMBOLS,
-    CloseCode,
-    ConnectionOptions,
-    name_list,
-)
+from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, name_list
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.refusal import Refusal
@@ -88,7 +83,7 @@ def open_stream(
     outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
     connection_options = ConnectionOptions(heartbeat=query.heartbeat, meta=query.meta)
     session = StreamSession(context, outbox, context.clock.now(), connection_options)
-    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address)
+    connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address, admitted.token)
     outbox.reply_frame(make_retry(RETRY_MS + connections.choose_retry_ms()))
     session.begin(connections.current_states(), query.symbols)
     return session

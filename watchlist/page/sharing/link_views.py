@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods
 from watchlist.accounts.page_owner import require_same_owner
 from watchlist.errors import NoSuchList
 from watchlist.lists.rules import NamedList
+from watchlist.lists.share_links import find_link, make_link
 from watchlist.models import ShareLink
 from watchlist.page.change_views import apply_change, find_list
 from watchlist.page.context import own_lists
 from watchlist.page.position import PagePosition, read_position
-from watchlist.page.sharing.links import find_link, make_link
 
 
 @never_cache

@@ -16,13 +16,13 @@ from watchlist.formatting.moments import write_moment
 from watchlist.lists.listed_tickers import read_named_tickers
 from watchlist.lists.merging import free_name
 from watchlist.lists.rules import UserLists
+from watchlist.lists.share_links import SharedList, find_shared_list
 from watchlist.page.change_views import apply_change
 from watchlist.page.columns import choose_number_width, pick_columns
 from watchlist.page.context import clock_values, make_rows
 from watchlist.page.notices import offer_undo
 from watchlist.page.position import PagePosition
 from watchlist.page.rows import name_reference
-from watchlist.page.sharing.links import SharedList, find_shared_list
 from watchlist.page.sorting import headings, read_sort
 from watchlist.page.table_html import insert_rows
 from watchlist.page.undo import compare_lists

@@ -107,6 +107,20 @@ def test_a_slot_moves_to_a_node_that_becomes_known():
     assert slots.known == [A, B]
 
 
+def test_a_node_that_answers_with_an_error_is_asked_last_and_its_error_is_kept():
+    slots = SlotMap([A, B])
+    assert not slots.note_reply(A, ConnectionError("refused"))
+    assert slots.known == [B, A]
+    assert slots.fault == ", because the nodes do not tell their slots: refused"
+
+
+def test_a_reply_ends_the_fault():
+    slots = SlotMap([A])
+    slots.note_reply(A, ConnectionError("refused"))
+    assert slots.note_reply(A, [[0, SLOTS - 1, ["10.0.0.2", 6379]]])
+    assert (slots.owners, slots.fault) == ([B], "")
+
+
 def test_a_node_that_does_not_answer_is_asked_last():
     slots = SlotMap([A, B])
     slots.put_last(A)

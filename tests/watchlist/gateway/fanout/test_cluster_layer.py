@@ -155,3 +155,11 @@ async def test_a_cluster_that_cannot_be_reached_fails_the_join():
         await layer.group_add("prices.AAPL", await layer.new_channel())
     await layer.flush()
     await layer.flush()
+
+
+async def test_a_group_that_is_left_and_joined_at_once_stays_subscribed(listener: Listener):
+    assert await listener.join(*SYMBOLS) == [None] * len(SYMBOLS)
+    await listener.layer.group_discard("prices.S0", "channel")
+    assert await listener.join("S0") == [None]
+    assert listener.events == []
+    await listener.wait_for(*SYMBOLS)

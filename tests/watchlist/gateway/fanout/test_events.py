@@ -54,10 +54,7 @@ def test_frames_and_events_of_the_same_symbols_belong_to_different_cohorts():
 def test_a_stream_that_does_not_read_gets_the_begun_event_and_then_the_newest():
     harness = HubHarness()
     outbox = harness.open_socket("A", "B", events=True, room=10)
-    for seq_id in range(1, 6):
-        harness.publish("A", seq_id)
-        harness.publish("B", seq_id)
-        harness.run_timers()
+    harness.publish_rounds("AB", 5)
     assert received_events(outbox) == []
     outbox.transport.make_room()
     ids = [(event.data[11], event.id) for event in received_events(outbox)]

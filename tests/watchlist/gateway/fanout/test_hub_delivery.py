@@ -115,9 +115,7 @@ def test_without_a_snapshot_only_later_updates_are_sent():
 def test_in_mode_all_a_slow_socket_receives_the_last_updates_and_its_losses():
     harness = HubHarness()
     socket = harness.open_socket("AAPL", "BRK.B", keep_all=True, room=0)
-    for seq in range(1, 6):
-        harness.publish("AAPL", seq)
-        harness.run_timers()
+    harness.publish_rounds(["AAPL"], 5)
     harness.publish("BRK.B", 1)
     harness.run_timers()
     socket.transport.make_room()
@@ -138,10 +136,7 @@ def test_after_a_restart_of_the_numbers_the_range_of_losses_is_in_order():
 def test_in_mode_all_an_unsubscribed_symbol_leaves_neither_updates_nor_losses():
     harness = HubHarness()
     socket = harness.open_socket("AAPL", "BRK.B", keep_all=True, room=0)
-    for seq in range(1, 6):
-        harness.publish("AAPL", seq)
-        harness.publish("BRK.B", seq)
-        harness.run_timers()
+    harness.publish_rounds(("AAPL", "BRK.B"), 5)
     harness.hub.unsubscribe(socket, ["AAPL"])
     socket.transport.make_room()
     assert received_losses(socket) == [(1, 3)]

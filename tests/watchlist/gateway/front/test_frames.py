@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.support.gateway.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, make_frame
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.deflate.decompression import BadCompression, DecompressedTooLarge
 from watchlist.gateway.front.extensions import Deflate, negotiate
@@ -22,7 +23,6 @@ from watchlist.gateway.front.frames import (
     close_frame,
     unmask,
 )
-from watchlist.gateway.protocol import ConnectionOptions
 
 MAX_BYTES = 70_000
 EVENTS = (BinaryMessage, Close, Failure, Fragment, Ping, Pong, TextMessage, TooLarge)

@@ -156,11 +156,11 @@ async def test_a_refused_client_reads_the_response_even_if_it_has_sent_frames(st
 
 
 async def test_each_refusal_has_its_status(start_front):
-    async def status(front, path="/ws"):
-        return int((await read_all(await front.dial(make_upgrade("a", path)))).split()[1])
+    async def status(front, path="/ws", *headers):
+        return int((await read_all(await front.dial(make_upgrade("a", path, *headers)))).split()[1])
 
     assert await status(start_front(), "/ws?heartbeat=0") == 400
-    assert await status(start_front(private=True)) == 401
+    assert await status(start_front(private=True), "/ws", "Cookie: sessionid=") == 401
     full = start_front(max_connections=1)
     await full.upgrade()
     assert await status(full) == 429

@@ -10,9 +10,10 @@ from tests.support.gateway.process import receive_close_code
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
 from watchlist.gateway import shared_list_changes
+from watchlist.gateway.connection_options import ConnectionOptions, parse_query
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.list_changes import ListChanges
-from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, parse_query
+from watchlist.gateway.protocol import BadRequest, CloseCode
 from watchlist.gateway.shared_list_changes import SharedListChanges, read_shared_versions
 from watchlist.gateway.web_sessions import AccountSession
 from watchlist.models import ShareLink, Watchlist

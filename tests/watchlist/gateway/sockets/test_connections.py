@@ -7,7 +7,8 @@ import pytest
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
 from watchlist.gateway.clock import Clock
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.connection_options import ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 
 NOTICE = ConnectionOptions(notice=True)
 

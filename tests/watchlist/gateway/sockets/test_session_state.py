@@ -3,9 +3,10 @@
 from feeds.wire import Update, encode
 from tests.support.gateway.sessions import make_connections, make_request, open_session, received_frames, send
 from watchlist.gateway.catalog import Listing
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.list_changes import ListChanges
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.ticker_changes import TickerChanges
 from watchlist.gateway.web_sessions import AccountSession
 

@@ -7,8 +7,9 @@ from tests.support.source_files import ROOT
 from watchlist.gateway.streams.problem import DETAILS, TITLES, WRONG_METHOD, Problem, describe_refusal
 from watchlist.gateway.streams.response_head import problem_headers, stream_headers, write_head, write_problem
 
-ADMISSION = (ROOT / "watchlist" / "gateway" / "sockets" / "admission.py").read_text()
-REFUSALS = re.findall(r'Refusal\("([^"]+)", (\d+)', ADMISSION)
+SOCKETS = ROOT / "watchlist" / "gateway" / "sockets"
+CODE = "".join((SOCKETS / name).read_text() for name in ("admission.py", "tokens/verifier.py"))
+REFUSALS = re.findall(r'Refusal\("([^"]+)", (\d+)', CODE)
 
 
 @pytest.mark.parametrize(("reason", "status"), [pair for pair in REFUSALS if pair[0] != "query"])

@@ -5,8 +5,9 @@ import pytest
 from tests.support.gateway.fakes import FakeTransport
 from tests.support.gateway.sessions import make_connections, publish
 from tests.support.gateway.streams import parse_events
+from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.messages import make_state
-from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.refusal import Refusal
 from watchlist.gateway.streams.problem import Problem

@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from tests.support.watchlist.pages import notices_of, row_text, rows_of, tabs_of, text_of, undos_of
 from watchlist.lists.rules import MAX_LISTS
+from watchlist.lists.share_links import make_link
 from watchlist.lists.storage import AccountLists
-from watchlist.page.sharing.links import make_link
 
 NAME, NOTE, OTHER_LIST = "Tech & <b>more</b>", "sell at 250", "A secret list"
 

@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from tests.support.watchlist.pages import tabs_of, text_of
+from watchlist.lists.share_links import TOKEN, find_shared_list, hash_token, make_link
 from watchlist.lists.storage import AccountLists
 from watchlist.models import ShareLink
-from watchlist.page.sharing.links import TOKEN, find_shared_list, hash_token, make_link
 
 
 @pytest.fixture

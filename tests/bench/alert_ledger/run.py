@@ -1,0 +1,97 @@
+"""Plays a walk for real alert engines, and writes what `brute_force` needs. Needs a configured Django."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+
+from feeds.store.connection import connect
+from tests.bench.alert_ledger import fast_clock, population
+from tests.bench.alert_ledger.engines import Engines, FastCommand
+from tests.bench.alert_ledger.people import Book, People
+from tests.bench.alert_ledger.player import Player
+from tests.bench.alert_ledger.walk import CALENDARS, begin_us, make_walk
+from tests.support.waiting import wait_until
+from watchlist.alert_models import AlertProgress, Firing
+
+START_SECONDS = 10.0
+"""How long the processes have to start before the walk begins."""
+
+FIRING_FIELDS = ("alert", "arming", "side", "level", "reference", "price", "timestamp", "seq_id", "late")
+
+
+class LedgerRun:
+    """One run: a walk, alerts, and the processes that evaluate them."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self._options, self._folder = options, folder
+        symbols = [f"S{number}" for number in range(options.symbols)]
+        self._walk = make_walk(symbols, options.seconds, options.seed)
+        self._first = {record.symbol: record for record in reversed(self._walk)}
+        self._maker = population.OptionMaker(options.seconds, windows=options.windows)
+        self.book = Book()
+
+    def prepare(self) -> None:
+        """Writes tickers, closes, accounts and alerts to the database."""
+        options = self._options
+        call_command("migrate", verbosity=0)
+        self._tickers = population.create_tickers(self._first)
+        bars = population.create_days(self._first, Random(options.seed))
+        self._accounts = population.create_accounts(options.alerts)
+        market = {"calendars": CALENDARS, "bars": bars}
+        (self._folder / "market.json").write_text(json.dumps(market))
+        references = {symbol: days[-1][-1] for symbol, days in bars.items()}
+        maker = population.AlertMaker(
+            *(self._accounts, self._tickers, self._first, references, self._maker, begin_us(options.seconds))
+        )
+        for alert in maker.create(options.alerts, Random(options.seed)):
+            self.book.add(alert, alert.ticker.symbol)
+
+    def play(self) -> dict[str, Any]:
+        """Plays the walk while engines are killed and people change alerts. Returns what happened."""
+        options = self._options
+        begin, started = begin_us(options.seconds) / 1e6, time.time() + START_SECONDS
+        fast_clock.install(begin, started, options.speed)
+        clock = [str(begin), str(started), str(options.speed)]
+        real_seconds = START_SECONDS + options.seconds / options.speed
+        recorder = FastCommand("runrecorder", clock, self._folder / "recorder.log")
+        engines = Engines(clock, self._folder, options.kills, real_seconds, Random(options.seed + 1))
+        people = People(
+            *(self.book, self._accounts, self._tickers, self._maker, options.changes, Random(options.seed + 2))
+        )
+        player = Player(settings.KAFKA_BROKERS, connect(settings.REDIS), self._folder / "walk.csv", people.see)
+        try:
+            engines.start()
+            people.start()
+            player.play(self._walk, begin, started, options.speed)
+            people.stop()
+            wait_until(self._is_evaluated, 180, "the evaluation of the last updates")
+            statuses = engines.stop()
+        finally:
+            engines.kill_all()
+            recorder.kill()
+            player.close()
+        self.book.write(self._folder / "alerts.jsonl")
+        return {
+            "records": len(self._walk),
+            "engines": engines.counts,
+            "exit statuses of the last engines": statuses,
+            "changes by people": people.counts,
+            "a record was late by at most, s": round(player.delay, 2),
+        }
+
+    def _is_evaluated(self) -> bool:
+        """Returns whether the engines have evaluated the last update of each symbol."""
+        last = {record.symbol: (record.timestamp, record.seq_id) for record in self._walk}
+        rows = AlertProgress.objects.values_list("symbol", "timestamp", "seq_id")
+        return {symbol: (timestamp, seq_id) for symbol, timestamp, seq_id in rows} == last
+
+
+def read_firings() -> list[dict[str, Any]]:
+    """Returns all firings in the database."""
+    return list(Firing.objects.order_by("id").values(*FIRING_FIELDS))

@@ -1,0 +1,82 @@
+"""Decides on which side a new or resumed alert is armed. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from feeds.wire import Update
+from watchlist.alert_kinds import Kind, Side
+from watchlist.alerts.conditions import LEVEL_KINDS, can_fall, can_rise, level_of
+
+SECOND_US = 1_000_000
+
+ALWAYS_ARMED = {
+    Kind.DAY_HIGH: Side.BELOW,
+    Kind.YEAR_HIGH: Side.BELOW,
+    Kind.DAY_LOW: Side.ABOVE,
+    Kind.YEAR_LOW: Side.ABOVE,
+}
+"""The kinds that are armed at any price, with their side: no price is beyond the highest or lowest price so far."""
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """The condition of an alert. `alerts.conditions.AlertOptions` explains the fields."""
+
+    kind: Kind
+    value: float | None = None
+    window_seconds: int | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The values of the columns of `watchlist.alert_models.Alert` that hold the condition."""
+        is_level = self.kind in LEVEL_KINDS
+        return {
+            "kind": self.kind.value,
+            "level": self.value if is_level else None,
+            "percent": None if is_level else self.value,
+            "window_seconds": self.window_seconds,
+        }
+
+
+class Market(msgspec.Struct, frozen=True):
+    """What is known about a ticker at the time `now`, in unix microseconds.
+
+    `quote` is None without a quote. `reference` is the price to which the percentage of the alert refers; None if it is
+    unknown.
+    """
+
+    quote: Update | None
+    reference: float | None
+    now: int
+
+
+def find_side(condition: Condition, market: Market) -> Side:
+    """Returns the side on which an alert is armed; Side.NONE if its condition is true already, or is unknown."""
+    quote = market.quote
+    if condition.kind in ALWAYS_ARMED:
+        return ALWAYS_ARMED[condition.kind]
+    if quote is None:
+        return Side.NONE
+    if condition.kind is Kind.NO_PRICE:
+        silent = market.now - quote.timestamp >= (condition.window_seconds or 0) * SECOND_US
+        return Side.NONE if silent else Side.BELOW
+    if condition.value is None or market.reference is None:
+        return Side.NONE
+    return side_at(condition.kind, condition.value, quote.price, market.reference)
+
+
+def is_true(condition: Condition, market: Market) -> bool:
+    """Returns whether a condition is known to be true already."""
+    is_known = market.quote is not None and (market.reference is not None or condition.kind is Kind.NO_PRICE)
+    return is_known and find_side(condition, market) is Side.NONE
+
+
+def side_at(kind: Kind, value: float, price: float, reference: float) -> Side:
+    """Returns the side on which a price arms an alert with a level or a percentage.
+
+    Returns Side.NONE if the condition is already true: the alert is armed when the price has come back.
+    """
+    level = level_of(kind, value, reference)
+    if price < level and can_rise(kind, value):
+        return Side.BELOW
+    return Side.ABOVE if price > level and can_fall(kind, value) else Side.NONE

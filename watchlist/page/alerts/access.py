@@ -1,0 +1,35 @@
+"""Asks visitors to sign up before they use alerts, and reads the numbers in addresses and forms."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+MAX_KEY_DIGITS = 18
+"""The maximum number of digits of a key. A longer number does not fit into the database."""
+
+
+def require_account(view: Callable[[HttpRequest, User], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Makes a view get the account of the request. Visitors see a page that asks them to sign up instead.
+
+    The links of this page lead back to the requested page.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        if isinstance(request.user, User):
+            return view(request, request.user)
+        is_page = request.method in {"GET", "HEAD"}
+        address = request.get_full_path() if is_page else reverse("alerts")
+        return render(request, "watchlist/alerts/sign_up_first.html", {"next": address, "unlisted": True})
+
+    return guarded
+
+
+def read_key(text: str) -> int | None:
+    """Returns the key of a database row in a form or an address; None if the text is no such key."""
+    is_key = text.isascii() and text.isdecimal() and len(text) <= MAX_KEY_DIGITS
+    return int(text) if is_key else None
