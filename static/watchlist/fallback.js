@@ -1,6 +1,7 @@
 // Delivers prices while no socket can be opened: from /stream, or by polling while the stream is blocked too.
 
 import { Poller } from "./poller.js";
+import { passFrame } from "./socket.js";
 
 const MESSAGE_INTERVAL_MS = 5000;
 const MAX_UNANSWERED = 2;
@@ -18,7 +19,7 @@ export class Fallback {
   #unanswered = 0; // messages
   #timer = 0;
 
-  // Handlers: onUpdate, onTime, and onMode with "stream", "polling", or "" while neither brings prices.
+  // Handlers: those of PriceSocket, but instead of onState onMode with "stream", "polling", or "" while neither brings prices.
   constructor(handlers) {
     this.#handlers = handlers;
     this.#poller = new Poller({
@@ -95,10 +96,11 @@ export class Fallback {
     return worker.port;
   }
 
-  #receive({ updates = [], time, isLive, failures }) {
+  #receive({ updates = [], frames = [], time, isLive, failures }) {
     if (!this.isRunning) return;
     this.#unanswered = 0;
     for (const update of updates) this.#handlers.onUpdate(update);
+    for (const frame of frames) passFrame(frame, this.#handlers);
     if (time !== undefined) this.#handlers.onTime(time, performance.now());
     if (isLive) {
       this.#poller.stop();

@@ -124,8 +124,7 @@ export class PriceFeed {
       // Some browsers remember that an address could not be loaded.
       const { Fallback } = await import(`./fallback.js${this.#failedImports ? `?${this.#failedImports}` : ""}`);
       this.#fallback ??= new Fallback({
-        onUpdate: this.#handlers.onUpdate,
-        onTime: this.#handlers.onTime,
+        ...this.#handlers,
         onMode: (mode) => {
           this.#setMode(mode);
           this.#handlers.onChange();

@@ -33,6 +33,12 @@ function isSubscription(id) {
   return typeof id === "string" && id.startsWith("s");
 }
 
+// Passes a frame to its handler.
+export function passFrame(frame, handlers) {
+  const names = { ticker: "onTicker", feed: "onFeed", list: "onList", alert: "onAlert", service: "onService" };
+  handlers[names[frame?.type]]?.(frame);
+}
+
 export class PriceSocket {
   maxDelay = MAX_DELAY_MS; // before an attempt
   failures = 0; // connections in a row on which the gateway answered nothing
@@ -159,15 +165,11 @@ export class PriceSocket {
     if (Array.isArray(frame)) for (const update of frame) this.#handlers.onUpdate(update);
     else if (frame?.price !== undefined) this.#handlers.onUpdate(frame);
     else if (frame?.type === undefined) return;
-    else if (frame.type === "ticker") this.#handlers.onTicker(frame);
-    else if (frame.type === "feed") this.#handlers.onFeed(frame);
-    else if (frame.type === "list") this.#handlers.onList(frame);
-    else if (frame.type === "alert") this.#handlers.onAlert?.(frame);
-    else if (frame.type === "service") this.#handlers.onService(frame);
     else if (frame.type === "ack") this.#acknowledge(frame);
     else if (frame.type === "pong") this.#readTime(frame, (this.#pingedAt + performance.now()) / 2);
     else if (frame.type === "heartbeat") this.#readTime(frame, performance.now());
     else if (frame.type === "error") this.#handleError(frame);
+    else passFrame(frame, this.#handlers);
   }
 
   // Resets the delay only now: a failing gateway may accept connections and drop them.

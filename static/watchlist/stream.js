@@ -1,8 +1,8 @@
 // Reads /stream once for several pages. Runs in a shared worker, or in a page that has none. Knows no DOM.
 //
 // A page has a MessagePort. It sends { symbols, isCheck }, at least every few seconds: a page that has crashed says no
-// farewell. `isCheck`: the network may have changed. It receives { updates }, { time } in milliseconds, and
-// { isLive, failures } as the answer to each of its messages. `isLive`: the stream brings all of its symbols.
+// farewell. `isCheck`: the network may have changed. It receives { updates }, { frames } about tickers and the like as
+// the socket brings them, { time } in milliseconds, and { isLive, failures } as the answer to each of its messages. `isLive`: the stream brings all of its symbols.
 // `failures`: attempts in a row that brought nothing.
 
 import { isNewer } from "./quotes.js";
@@ -60,7 +60,7 @@ class Stream {
   async #read() {
     this.#expect(OPEN_TIMEOUT_MS);
     const rate = updateRate(this.symbols.size);
-    const address = `/stream?max_hz=${rate}&heartbeat=${HEARTBEAT_SECONDS}&symbols=${queryOf(this.symbols)}`;
+    const address = `/stream?meta=1&max_hz=${rate}&heartbeat=${HEARTBEAT_SECONDS}&symbols=${queryOf(this.symbols)}`;
     const answer = await fetch(address, { cache: "no-store", signal: this.#abort.signal });
     if (answer.status === HAS_UNKNOWN_SYMBOLS) throw { unknown: (await answer.json()).symbols };
     if (!answer.ok) throw { seconds: Math.min(MAX_WAIT_SECONDS, Number(answer.headers.get("Retry-After")) || 0) };
@@ -102,6 +102,7 @@ export class SharedStream {
   #pages = new Map(); // from port to { symbols, silentSweeps }
   #wanted = new Set(); // symbols of all pages, as far as one address can name them
   #latest = new Map(); // the newest update of each symbol
+  #frames = new Map(); // the newest frame of each kind and subject
   #unknown = new Set(); // symbols that the server did not know
   #current = null; // the stream whose updates the pages get
   #next = null; // the stream that replaces it as soon as it brings something, so that no price is late
@@ -121,6 +122,7 @@ export class SharedStream {
   }
 
   #receive(port, { symbols, isCheck }) {
+    if (!this.#pages.has(port)) port.postMessage({ frames: [...this.#frames.values()] });
     const known = symbols.filter((symbol) => !this.#pages.get(port)?.symbols.has(symbol) && this.#latest.has(symbol));
     this.#pages.set(port, { symbols: new Set(symbols), silentSweeps: 0 });
     if (known.length) port.postMessage({ updates: known.map((symbol) => this.#latest.get(symbol)) });
@@ -195,6 +197,7 @@ export class SharedStream {
     for (const { name, data } of events) {
       if (name === "update" && this.#keep(data)) updates.push(data);
       else if (name === "heartbeat") this.#beat(data);
+      else if (name === "frame") this.#keepFrame(data);
     }
     if (!updates.length) return;
     for (const [port, { symbols }] of this.#pages) {
@@ -208,6 +211,8 @@ export class SharedStream {
     this.#current = stream;
     this.#next = null;
     this.#failures = this.#retryAt = 0;
+    this.#frames.clear(); // the stream brings all of them
+    this.#keepFrame({ type: "service", lists: true }); // unless another frame follows
     this.#tellAll();
   }
 
@@ -218,10 +223,20 @@ export class SharedStream {
     return true;
   }
 
+  #keepFrame(frame) {
+    // A firing of an alert is no state: pages that open later do not report it again.
+    if (frame.type !== "alert") this.#frames.set([frame.type, frame.symbol ?? frame.source ?? frame.id].join(), frame);
+    this.#broadcast({ frames: [frame] });
+  }
+
   // Resets the delay only at the second heartbeat: a failing gateway may accept streams and drop them.
   #beat({ timestamp, n }) {
     if (n > 1) this.#attempt = 0;
-    for (const port of this.#pages.keys()) port.postMessage({ time: timestamp / 1000 });
+    this.#broadcast({ time: timestamp / 1000 });
+  }
+
+  #broadcast(message) {
+    for (const port of this.#pages.keys()) port.postMessage(message);
   }
 
   #lose(stream, { isTimeout, unknown, seconds = 0 }) {

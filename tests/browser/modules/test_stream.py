@@ -63,9 +63,10 @@ window.fetch = (address, { signal }) => new Promise((resolve, reject) => {
 });
 const stream = new module.SharedStream();
 const openPage = () => {
-  const page = { prices: [], times: [] };
+  const page = { prices: [], frames: [], times: [] };
   const port = {
-    postMessage({ updates = [], time, isLive, failures }) {
+    postMessage({ updates = [], frames = [], time, isLive, failures }) {
+      page.frames.push(...frames);
       for (const update of updates) page.prices.push([update.symbol, update.price]);
       if (time !== undefined) page.times.push(time);
       if (isLive !== undefined) page.state = [isLive, failures];
@@ -318,3 +319,23 @@ def test_heartbeats_tell_the_time_and_odd_events_are_ignored(page: Page):
         '"n":1}\n\n',
     ]
     assert run_stream(page, body, events) == [[2], [["A", 7]], False]
+
+
+def test_each_page_gets_the_frames_about_tickers_sources_and_lists(page: Page):
+    body = """
+    const [one, other] = [openPage(), openPage()];
+    one.ask(["A"]);
+    await wait(100);
+    await requests[0].open();
+    for (const frame of given) await requests[0].send(`event: frame\\ndata: ${JSON.stringify(frame)}\\n\\n`);
+    other.ask(["A"]);
+    return [one.frames, other.frames];
+    """
+    available, unavailable = ({"type": "service", "lists": lists} for lists in (True, False))
+    tickers = [{"type": "ticker", "symbol": "A", "name": name} for name in ("Old", "New")]
+    feed = {"type": "feed", "source": "binance"}
+    alert = {"type": "alert", "symbol": "A"}
+    assert run_stream(page, body, [unavailable, *tickers, feed, alert]) == [
+        [available, unavailable, *tickers, feed, alert],
+        [unavailable, tickers[1], feed],
+    ]

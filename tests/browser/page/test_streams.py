@@ -12,6 +12,7 @@ from tests.support.browser.page import (
     PHONE,
     cell,
     expect_status,
+    row_of,
     rows_of,
     set_hidden,
 )
@@ -276,6 +277,19 @@ def test_a_symbol_that_is_added_on_one_page_has_prices_from_the_same_stream(
     expect(other.locator("#drawer")).to_contain_text("4,321.00")
     expect_price(site, 210.0, stream_page, other)
     wait_for_streams(site, 1)
+
+
+def test_all_pages_show_a_changed_name_of_a_ticker(site: Site, stream_page: Page):
+    other = open_beside(stream_page)
+    expect_status(other, "live", "Live by stream")
+    rename = "from feeds.models import Ticker; Ticker.objects.filter(symbol='AAPL').update(name='{}')"
+    try:
+        site.manage("shell", "--verbosity", "0", "-c", rename.format("Pear"))
+        for page in (stream_page, other):
+            expect(row_of(page, "AAPL")).to_contain_text("Pear")
+    finally:
+        site.manage("shell", "--verbosity", "0", "-c", rename.format("Apple"))
+    expect(row_of(other, "AAPL")).to_contain_text("Apple")
 
 
 @pytest.mark.parametrize("options", [DESKTOP, PHONE], ids=["desktop", "phone"])

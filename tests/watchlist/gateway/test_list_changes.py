@@ -1,6 +1,7 @@
 """The accounts behind sockets: when their sessions end, and when they could not be looked up."""
 
 import asyncio
+import json
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -9,14 +10,18 @@ from django.contrib.auth import login
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 
+from tests.support.gateway.fakes import FakeTransport
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
+from tests.support.gateway.streams import parse_events
 from tests.support.waiting import until
 from watchlist.gateway import list_changes
 from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges, read_versions
-from watchlist.gateway.sockets.admission import Admission
+from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.streams.stream_query import StreamQuery
+from watchlist.gateway.streams.stream_session import open_stream
 from watchlist.gateway.web_sessions import AccountSession, find_account_session
 from watchlist.models import Watchlist
 
@@ -102,3 +107,23 @@ async def test_a_page_that_connected_during_an_outage_receives_its_lists_after_i
     assert received_frames(page) == [{"type": "list", "id": 3, "version": 1}]
     assert received_frames(ended) == []
     assert looked_up == ["a1"]
+
+
+async def test_a_stream_of_an_account_receives_its_lists_as_events(connections, database, monkeypatch):
+    account_session = AccountSession("a1", 7)
+
+    async def read_versions(account_sessions):
+        return {account_session: {3: 1} for account_session in account_sessions}
+
+    monkeypatch.setattr(list_changes, "READ_SECONDS", 0.001)
+    monkeypatch.setattr(list_changes, "read_versions", read_versions)
+    admitted = Admitted(ConnectionOptions(), "", account_session)
+    transport = FakeTransport()
+    open_stream(connections, transport, admitted, StreamQuery(("AAPL",), meta=True))
+    following = asyncio.ensure_future(ListChanges(database, connections).follow())
+    await until(lambda: b'"list"' in transport.wire)
+    following.cancel()
+    events = parse_events(transport.wire.decode())
+    assert [json.loads(event.data) for event in events if '"list"' in event.data] == [
+        {"type": "list", "id": 3, "version": 1}
+    ]

@@ -5,14 +5,17 @@ Pure. An event is a few lines of text, ended by an empty line. The HTML standard
 
 from msgspec.structs import force_setattr
 
-from watchlist.gateway.messages import Message, UpdateMessage
+from watchlist.gateway.framing import frame_payload
+from watchlist.gateway.messages import Message, StateMessage, UpdateMessage
 
 COMMENT = b":\n\n"
 """A line that clients ignore. It shows proxies and clients that the connection is alive."""
 
 
 def get_event(message: Message) -> bytes:
-    """Returns a message as a stream sends it: an update as an event, any other message as it is."""
+    """Returns a message as a stream sends it. A reply is an event or a comment already."""
+    if type(message) is StateMessage:
+        return make_frame_event(frame_payload(message.frame))
     if type(message) is not UpdateMessage:
         return message.frame
     if not message.event:
@@ -28,6 +31,11 @@ def make_event(update: UpdateMessage) -> bytes:
         # A publisher may write JSON on several lines. Each line needs a `data` of its own; clients join the lines.
         data = b"\ndata: ".join(data.splitlines())
     return b"event: update\nid: %d\ndata: %b\n\n" % (update.seq_id, data)
+
+
+def make_frame_event(payload: bytes) -> bytes:
+    """Returns the event of a frame about a state, such as a `ticker` frame. `payload` is the JSON text of the frame."""
+    return b"event: frame\ndata: %b\n\n" % payload
 
 
 def make_heartbeat(payload: bytes) -> bytes:

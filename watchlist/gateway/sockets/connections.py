@@ -115,7 +115,7 @@ class Connections:
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         if options.meta:
-            outbox.send(self._current_states())
+            outbox.send(self.current_states())
         self.add(session, account_session, unverified_key, address, token)
         return session
 
@@ -126,7 +126,7 @@ class Connections:
         def begin() -> None:
             session.options = options
             if options.meta:
-                outbox.send(self._current_states())
+                outbox.send(self.current_states())
 
         assert self.context.tokens is not None  # noqa: S101 - a private gateway verifies tokens
         session.authentication = Authentication(session, self.context.tokens, begin)
@@ -225,8 +225,8 @@ class Connections:
         """Returns a random number of milliseconds. Clients wait this long so that they do not all connect at once."""
         return self._rng.randrange(RETRY_SPREAD_MS)
 
-    def _current_states(self) -> list[StateMessage]:
-        """Returns the messages about the sources, for a new socket with `?meta=1`.
+    def current_states(self) -> list[StateMessage]:
+        """Returns the messages about the sources, for a new connection with `?meta=1`.
 
         While the database is unavailable, a message about the database comes first.
         """

@@ -18,12 +18,14 @@ class StreamQuery:
     """What a client of `/stream` requests.
 
     `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `max_hz` is the most updates per second
-    of each symbol, or None for no limit. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
+    of each symbol, or None for no limit. `heartbeat` is the interval of heartbeats in seconds, 0 for none. With `meta`,
+    the client gets the frames that `?meta=1` adds to `/ws`, as events.
     """
 
     symbols: tuple[str, ...]
     max_hz: float | None = None
     heartbeat: int = 0
+    meta: bool = False
 
 
 def parse_stream_query(query: bytes, max_symbols: int) -> StreamQuery:
@@ -37,7 +39,8 @@ def parse_stream_query(query: bytes, max_symbols: int) -> StreamQuery:
         raise BadRequest("symbols must name symbols separated by commas, such as symbols=AAPL,GOOG")
     if len(symbols) > max_symbols:
         raise BadRequest(f"At most {max_symbols} symbols per stream: {len(symbols)} requested")
-    return StreamQuery(symbols, _parse_hertz(values.get("max_hz", [])), parse_heartbeat(values.get("heartbeat", [])))
+    heartbeat = parse_heartbeat(values.get("heartbeat", []))
+    return StreamQuery(symbols, _parse_hertz(values.get("max_hz", [])), heartbeat, values.get("meta") == ["1"])
 
 
 def _parse_hertz(values: Sequence[str]) -> float | None:

@@ -3,10 +3,13 @@
 A stream is the response to `GET /stream`: server-sent events until the client or the gateway ends the connection.
 """
 
+from collections.abc import Sequence
+
 from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.events import COMMENT, make_heartbeat, make_retry
 from watchlist.gateway.fanout.outbox import Outbox, Transport
+from watchlist.gateway.messages import StateMessage
 from watchlist.gateway.protocol import MAX_ECHO_CHARACTERS, MAX_REJECTED_SYMBOLS, CloseCode, name_list
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import Connections
@@ -41,10 +44,13 @@ class StreamSession(Session):
         if self.options.heartbeat and outbox.open and not self.closing_since and now >= self._next_heartbeat:
             self._send_heartbeat(now)
 
-    def send_heartbeat_at_once(self) -> None:
-        """Sends the first heartbeat if the client has asked for heartbeats. It tells the client the server's time."""
+    def begin(self, states: Sequence[StateMessage], symbols: Sequence[str]) -> None:
+        """Sends the first heartbeat and `states` if the client has asked for them. Subscribes to the symbols."""
         if self.options.heartbeat:
             self._send_heartbeat(self.opened_at)
+        if self.options.meta:
+            self.outbox.send(states)
+        self._subscribe(list(symbols))
 
     def _reply(self, payload: bytes, now: float) -> None:
         """Sends a heartbeat, which is the only reply of a stream."""
@@ -75,9 +81,9 @@ def open_stream(
     options = None if query.max_hz is None else {"max_hz": query.max_hz}
     delivery = Delivery(events=True).with_options(options)
     outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
-    session = StreamSession(context, outbox, context.clock.now(), ConnectionOptions(heartbeat=query.heartbeat))
+    connection_options = ConnectionOptions(heartbeat=query.heartbeat, meta=query.meta)
+    session = StreamSession(context, outbox, context.clock.now(), connection_options)
     connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address, admitted.token)
     outbox.reply_frame(make_retry(RETRY_MS + connections.choose_retry_ms()))
-    session.send_heartbeat_at_once()
-    context.hub.subscribe(outbox, query.symbols)
+    session.begin(connections.current_states(), query.symbols)
     return session

@@ -16,6 +16,8 @@ from watchlist.gateway.streams.stream_query import MAX_QUERY_BYTES, StreamQuery,
         (b"symbols=A&max_hz=0", StreamQuery(("A",), 0.0)),
         (b"symbols=%C3%9F", StreamQuery(("ß",))),
         (b"symbols=A&heartbeat=15", StreamQuery(("A",), None, 15)),
+        (b"symbols=A&meta=1", StreamQuery(("A",), meta=True)),
+        (b"symbols=A&meta=2", StreamQuery(("A",))),
     ],
 )
 def test_a_query_names_symbols_and_a_rate(query, parsed):

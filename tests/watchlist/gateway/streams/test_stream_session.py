@@ -6,6 +6,7 @@ from tests.support.gateway.fakes import FakeTransport
 from tests.support.gateway.sessions import make_connections, publish
 from tests.support.gateway.streams import parse_events
 from watchlist.gateway.connection_options import ConnectionOptions
+from watchlist.gateway.messages import make_state
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.refusal import Refusal
@@ -21,9 +22,10 @@ def connections():
     return make_connections()
 
 
-def open_aapl(connections, room=None, max_hz=None, heartbeat=0):
+def open_aapl(connections, room=None, max_hz=None, heartbeat=0, meta=False):
     transport = FakeTransport(room)
-    session = open_stream(connections, transport, ADMITTED, StreamQuery(("AAPL", "GOOG"), max_hz, heartbeat))
+    query = StreamQuery(("AAPL", "GOOG"), max_hz, heartbeat, meta)
+    session = open_stream(connections, transport, ADMITTED, query)
     transport.on_writable = session.outbox.resume
     return session
 
@@ -66,6 +68,29 @@ def test_heartbeats_tell_the_time_first_and_at_each_interval(connections):
     beats = [json.loads(event.data) for event in events if event.event == "heartbeat"]
     assert [beat["n"] for beat in beats] == [1, 2, 3]
     assert {beat["timestamp"] for beat in beats} == {connections.context.clock.unix_micros()}
+
+
+def test_frames_about_tickers_sources_and_the_database_are_events_for_those_who_ask(connections):
+    connections.announce_database(False)
+    session, plain = open_aapl(connections, meta=True), open_aapl(connections)
+    connections.announce_database(True)
+    connections.announce_sources({"binance": make_state("feed:binance", b'{"type":"feed","source":"binance"}')})
+    publish(session, "AAPL", 1)
+    events = parse_events(text_of(session))
+    assert [event.event for event in events] == ["frame"] * 5 + ["update"]
+    frames = [json.loads(event.data) for event in events[:5]]
+    assert [frame["type"] for frame in frames] == ["service", "ticker", "ticker", "service", "feed"]
+    assert [frame["symbol"] for frame in frames[1:3]] == ["AAPL", "GOOG"]
+    assert [event.event for event in parse_events(text_of(plain))] == ["update"]
+
+
+def test_a_client_that_stalls_is_sent_the_newest_frame_of_each_kind_as_an_event(connections):
+    session = open_aapl(connections, room=3, meta=True)
+    for available in (False, True):
+        connections.announce_database(available)
+    session.outbox.transport.make_room(10_000)
+    frames = [json.loads(event.data) for event in parse_events(text_of(session))]
+    assert [frame for frame in frames if frame["type"] == "service"] == [{"type": "service", "lists": True}]
 
 
 def test_a_client_that_does_not_read_is_sent_no_heartbeats(connections):
