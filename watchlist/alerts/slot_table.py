@@ -40,7 +40,10 @@ REPEATS = (Repeat.ONCE, Repeat.DAILY, Repeat.EACH)
 
 
 def condition_of(kind: Kind, value: float) -> int:
-    """Returns the bits of `conditions` for a kind of alert and its value. Raises ValueError for other kinds."""
+    """Returns the bits of `conditions` for a kind of alert and its value.
+
+    Raises ValueError for a kind that cannot be evaluated.
+    """
     if kind is DAY_PERCENT:
         return PERCENT | (RISE if value > 0 else FALL)
     bits = CONDITIONS.get(kind)
@@ -50,7 +53,10 @@ def condition_of(kind: Kind, value: float) -> int:
 
 
 class SlotTable:
-    """The state of alerts by slot. `watches` holds the index of the symbol's watch. AlertRecord explains the others."""
+    """The state of alerts, in arrays by slot.
+
+    `watches` holds the number of the symbol's watch. AlertRecord explains the other arrays.
+    """
 
     def __init__(self) -> None:
         self.ids = array("q")

@@ -42,7 +42,7 @@ class StreamSession(Session):
             self._send_heartbeat(now)
 
     def send_heartbeat_at_once(self) -> None:
-        """Sends the first heartbeat if the client has asked for heartbeats. It tells the client the server's time."""
+        """Sends the first heartbeat if the client wants heartbeats. A heartbeat tells the client the server's time."""
         if self.options.heartbeat:
             self._send_heartbeat(self.opened_at)
 
