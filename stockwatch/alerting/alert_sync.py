@@ -44,9 +44,9 @@ class AlertSync:
         self._clock = clock
         self._followed_to = datetime.fromtimestamp(0, UTC)
         self._stale: set[int] = set()
-        """Alerts that must be read again, because the database has another version of them."""
+        """The ids of alerts that must be read again, because the database has another version of them."""
         self._unusable: dict[int, int] = {}
-        """The versions of alerts that the evaluation cannot use. Another version is tried again."""
+        """A dict from the id of an alert to a version that cannot be evaluated. Another version is tried again."""
         self._unwritten: list[Results] = []
         self._young_progress: deque[tuple[float, Sequence[Progress]]] = deque()
         """Progress that will be written later, with the time at which it was taken."""

@@ -16,7 +16,7 @@ CLOSE_SECONDS = 0.5
 class BackgroundPublisher:
     """Passes states to a StatePublisher, which may wait for Redis. No method waits longer than CLOSE_SECONDS.
 
-    A state that was not published when the next one comes is dropped.
+    A state is dropped if the next one comes before it was published.
     """
 
     def __init__(self, publisher: StatePublisher) -> None:

@@ -90,7 +90,7 @@ class AlertEngine:
         """Records that were read and not evaluated yet."""
         self._owned: set[int] = set()
         self._evaluated: deque[tuple[float, dict[int, int]]] = deque()
-        """Times and offsets: for each read, the offset after the last record of each partition."""
+        """For each read: its time, and the offset after the last record of each partition."""
 
     def run(self, stop: threading.Event) -> bool:
         """Evaluates alerts until `stop` is set. Then writes all changes and leaves the group.
@@ -171,7 +171,10 @@ class AlertEngine:
         self._evaluator.apply(update, read_source(headers) if headers else SIMULATED, received_ms)
 
     def _synchronize(self, *, everything: bool) -> None:
-        """Writes firings and changed states. If `everything` is true, also exchanges all else with the database."""
+        """Writes firings and changed states.
+
+        If `everything` is true, also writes the progress, stores offsets, reads changes by people and expires alerts.
+        """
         self._sync.write(with_progress=everything)
         if not everything:
             return

@@ -10,7 +10,7 @@ from feeds.sources.coinbase import COINBASE
 from feeds.sources.events import Heartbeat, Ready, Subscribed, SymbolRefused, Trade
 from feeds.sources.kraken import KRAKEN
 from tests.exchanges.coinbase import CoinbaseExchange
-from tests.exchanges.faults import BURST_TRADES, CLOCK_AHEAD_US, LATE_US, SEQUENCE_JUMP
+from tests.exchanges.faults import CLOCK_AHEAD_US, LATE_US
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.ledger import LedgerTrade
 from tests.exchanges.market import RandomMarket
@@ -68,20 +68,6 @@ def expected(source: Source, trades: list[LedgerTrade], *, past: bool = False) -
     ]
 
 
-async def test_1_and_14_a_mute_exchange_sends_nothing_and_answers_pings(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN)
-        exchange.set_fault("mute")
-        exchange.trade(BITCOIN, "1")
-        exchange.beat()
-        await (await session.connection.ping())
-        exchange.clear_fault("mute")
-        trade = exchange.trade(BITCOIN, "2")
-        await session.wait_for(*expected(source, [trade]))
-        assert session.trades == expected(source, [trade])
-        assert exchange.ledger.count == 2
-
-
 async def test_2_a_quiet_symbol_leaves_the_connection_alive(exchange: Exchange, source: Source):
     exchange.set_fault("quiet_symbol")
     async with Session(source, exchange) as session:
@@ -126,25 +112,6 @@ async def test_4_12_and_20_connections_are_refused_and_counted(
     async with Session(source, exchange) as session:
         await session.wait(lambda: session.of(Ready))
     assert exchange.connects == 3
-
-
-async def test_5_a_silent_symbol_is_missing_while_others_arrive(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN, ETHER)
-        exchange.set_fault("silent_symbol")
-        exchange.trade(BITCOIN, "1")
-        trade = exchange.trade(ETHER, "2")
-        await session.wait_for(*expected(source, [trade]))
-        assert session.trades == expected(source, [trade])
-
-
-async def test_6_a_busy_exchange_wants_its_pings_answered(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN)
-        exchange.set_fault("busy")
-        exchange.trade(BITCOIN, "1")
-        await session.wait(lambda: exchange.pongs > 2)
-        assert exchange.late_pongs == 0
 
 
 def test_6_a_busy_exchange_cuts_a_client_that_does_not_answer_pings(vendor: tuple[Callable[..., Exchange], Source]):
@@ -194,51 +161,12 @@ async def test_8_old_trades_are_sent_again_as_live_ones_after_a_subscription(exc
         assert [trade for trade in session.trades if not trade.past] == expected(source, old)
 
 
-async def test_9_a_burst_arrives_whole_and_in_order(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN)
-        exchange.set_fault("burst")
-        made = exchange.trades([(BITCOIN, "1", "0.5")])
-        await session.wait_for(*expected(source, made[-1:]))
-        assert len(made) == BURST_TRADES + 1
-        assert session.trades == expected(source, made)
-
-
 @pytest.mark.parametrize(("fault", "code"), [("planned_cut", 1001), ("close_1000", 1000)])
 async def test_10_and_11_the_server_closes_with_a_code(exchange: Exchange, source: Source, fault: str, code: int):
     async with Session(source, exchange) as session:
         await subscribe(session, BITCOIN)
         exchange.set_fault(fault)
         assert await session.wait_until_closed() == code
-
-
-async def test_13_every_message_comes_three_times(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN)
-        exchange.set_fault("every_message_three_times")
-        trade = exchange.trade(BITCOIN, "1")
-        await session.wait(lambda: len(session.trades) == 3)
-        assert session.trades == 3 * expected(source, [trade])
-
-
-async def test_15_sequences_go_back(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN)
-        first = exchange.trade(BITCOIN, "1")
-        exchange.set_fault("sequence_goes_back")
-        second = exchange.trade(BITCOIN, "2")
-        await session.wait_for(*expected(source, [first, second]))
-        assert second.sequence == first.sequence + 1 + SEQUENCE_JUMP
-
-
-async def test_16_trades_that_the_connection_did_not_subscribe_to_are_not_routed(exchange: Exchange, source: Source):
-    exchange.set_fault("channel_ids")
-    async with Session(source, exchange) as session:
-        await subscribe(session, ETHER)
-        exchange.trade(BITCOIN, "2")
-        trade = exchange.trade(ETHER, "3")
-        await session.wait_for(*expected(source, [trade]))
-        assert session.trades == expected(source, [trade])
 
 
 async def test_17_a_snapshot_has_past_trades(exchange: Exchange, source: Source):
@@ -281,19 +209,6 @@ async def test_unknown_symbols_are_refused_and_the_others_acknowledged(exchange:
             source.to_native("BAD/USD"),
             source.to_native("WORSE/USD"),
         }
-
-
-async def test_an_unsubscribed_symbol_sends_no_trades(exchange: Exchange, source: Source):
-    async with Session(source, exchange) as session:
-        await subscribe(session, BITCOIN, ETHER)
-        await session.unsubscribe(BITCOIN)
-        await session.wait(
-            lambda: not any(BITCOIN in client.subscribed(exchange.trade_channel) for client in exchange.clients)
-        )
-        exchange.trade(BITCOIN, "1")
-        trade = exchange.trade(ETHER, "2")
-        await session.wait_for(*expected(source, [trade]))
-        assert session.trades == expected(source, [trade])
 
 
 async def test_every_fifth_trade_is_late(exchange: Exchange, source: Source):

@@ -68,7 +68,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
 
 
 def _create(request: HttpRequest, form: TokenForm) -> str | None:
-    """Creates the token that the form describes. Returns None and puts the reason into the form if it is refused."""
+    """Creates a token. If the token is refused, puts the reason into the form and returns None."""
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     try:
         return create_token(request.user, form.cleaned_data["name"], form.cleaned_data["scopes"], timezone.now())

@@ -31,9 +31,9 @@ GONE = "This alert no longer exists. It was deleted in another tab or on another
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
-    """A created alert. `is_true` says that the condition is true already, so the alert does not fire now.
+    """A created alert. `is_true` says that its condition is true already.
 
-    Such an alert is armed when the price has come back.
+    An alert whose condition is true does not fire now. It is armed when the price has come back.
     """
 
     alert: Alert
@@ -126,7 +126,7 @@ class AccountAlerts:
             return self._activate(alert, market, now)
 
     def _market_of(self, alert_pk: int, now: datetime) -> Market:
-        """Reads the market of an alert. Redis may take a second, so no transaction may be open."""
+        """Reads what is known about the ticker of an alert. Redis may take a second, so no transaction may be open."""
         alert = Alert.objects.filter(owner=self._user, pk=alert_pk).select_related("ticker").first()
         if alert is None:
             raise NoSuchAlert(GONE)
@@ -148,7 +148,7 @@ class AccountAlerts:
         _change(self._lock(self._alerts(), alert_pk), now, state=State.DELETED.value)
 
     def restore(self, alert_pk: int, now: datetime) -> None:
-        """Undoes `delete`. The alert is active again and armed anew, or paused if it has expired meanwhile.
+        """Undoes `delete`. The alert is active again and armed anew. An alert that has expired meanwhile is paused.
 
         Raises NoSuchAlert or TooManyAlerts.
         """

@@ -1,13 +1,13 @@
 """Changes the states of alerts by updates, and collects firings and changed states. Pure.
 
 An alert that is armed below its level fires at the first update at or above the level, and is then not armed. The first
-update strictly below the level arms the alert again. The other side is alike. The previous price plays no part, so
-neither a gap nor a restart hides a firing.
+update strictly below the level arms the alert again. An alert that is armed above its level works the other way round.
+The previous price plays no part, so neither a gap nor a restart hides a firing.
 
 An alert on new highs or lows is always armed. It fires at each new high or low outside of its cooldown.
 
-An update is late if a newer update of its symbol has arrived before. A late update that is newer than the arming fires
-an alert, but arms no alert. The caller ignores updates that are not newer than the arming.
+An update is late if a newer update of its symbol has arrived before. A late update can fire an alert, but arms none.
+The caller passes only updates that are newer than the arming of the alert.
 """
 
 from collections.abc import Iterable
@@ -29,9 +29,9 @@ class Calendar(Protocol):
 
 
 class AlertStates:
-    """The states of all alerts, by slot, and what happened since the last `take`.
+    """The states of all alerts, by slot, and the changes and firings since the last `take`.
 
-    `firings` holds the firings since then, in the order in which they happened.
+    `firings` are in the order in which they happened.
     """
 
     def __init__(self, calendar: Calendar) -> None:
@@ -73,7 +73,7 @@ class AlertStates:
     def _step_extreme(
         self, watch: Watch, slot: int, update: Update, newest: Order, received_ms: int, *, late: bool
     ) -> State:
-        """Fires an alert on new highs or lows if the update is one. The alert is then armed again at once."""
+        """Fires an alert on new highs or lows if the update is such a high or low. Arms the alert again at once."""
         table = self.table
         level = watch.extremes.beaten.get(table.conditions[slot])
         if level is None:
@@ -112,7 +112,7 @@ class AlertStates:
                 self.settle(slot, level, update.price, update.order)
 
     def settle(self, slot: int, level: float, price: float, order: Order) -> None:
-        """Adapts the state of an alert to a level that has moved, without a firing.
+        """Adapts the state of an alert after its level has moved. The alert does not fire.
 
         An alert whose level the price has reached already is disarmed. Any other alert is armed.
         """
@@ -164,7 +164,7 @@ class AlertStates:
         self.remove(slot)
 
     def remove(self, slot: int) -> None:
-        """Removes an alert. A change that was not taken is lost."""
+        """Removes an alert. Its change since the last `take` is lost."""
         self._changed.pop(slot, None)
         self.table.remove(slot)
 

@@ -16,7 +16,10 @@ ALWAYS_ARMED = {
     Kind.DAY_LOW: Side.ABOVE,
     Kind.YEAR_LOW: Side.ABOVE,
 }
-"""The kinds that are armed at any price, with their side: no price is beyond the highest or lowest price so far."""
+"""A dict from kind to side, for the kinds that are armed at any price.
+
+No price is beyond the highest or the lowest price so far.
+"""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -41,8 +44,8 @@ class Condition(msgspec.Struct, frozen=True):
 class Market(msgspec.Struct, frozen=True):
     """What is known about a ticker at the time `now`, in unix microseconds.
 
-    `quote` is None without a quote. `reference` is the price to which the percentage of the alert refers; None if it is
-    unknown.
+    `quote` is None if the ticker has no quote. `reference` is the price to which a percentage refers; None if the price
+    is unknown.
     """
 
     quote: Update | None

@@ -51,7 +51,7 @@ class AlertOptions(msgspec.Struct, frozen=True):
 
 
 def check_options(options: AlertOptions, now: datetime) -> AlertOptions:
-    """Returns the options with a tidy note, and with a cooldown only if it counts.
+    """Returns the options with a tidy note. The cooldown is 0 if the alert does not repeat with Repeat.EACH.
 
     Raises BadAlert if an option is not allowed. The text of the error is a sentence to show to the person.
     """

@@ -24,7 +24,7 @@ TTL_SECONDS = 60
 
 
 class EngineState(msgspec.Struct, frozen=True):
-    """The state of one engine at `at`, in unix seconds.
+    """The state of one engine at the time `at`, in unix seconds.
 
     `lag` says for how many seconds the newest evaluated update has waited in Kafka. `stalled` says that Kafka or the
     database does not answer the engine.

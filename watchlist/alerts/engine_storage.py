@@ -89,7 +89,7 @@ def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
 
 
 def read_alerts(alert_pks: Collection[int], skip: SkipAlert) -> list[AlertRecord]:
-    """Returns those of these alerts that are active. Raises AlertsUnavailable."""
+    """Returns the active alerts among these ids. Raises AlertsUnavailable."""
     with translate_errors():
         rows = [
             row
@@ -181,7 +181,7 @@ def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
 
 
 def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, Sequence[bool]]:
-    """Writes changed alerts. Returns a dict from the id of each written alert to its delivery flags."""
+    """Writes changed alerts. Returns a dict from the id of each written alert to the values of FLAGS."""
     locked = Alert.objects.select_for_update().filter(pk__in=[change.id for change in changes]).order_by("pk")
     found = {row[0]: row[1:] for row in locked.values_list("pk", "version", *FLAGS)}
     valid = [change for change in changes if found.get(change.id, (0,))[0] == change.version]

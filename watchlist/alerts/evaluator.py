@@ -150,7 +150,7 @@ class Evaluator:
         return True
 
     def remove(self, alert_id: int) -> None:
-        """Removes an alert if it exists. What happened to it is not written any more."""
+        """Removes an alert if it exists. Its change since the last `take_changes` is lost."""
         slot = self._table.find(alert_id)
         if slot != NOT_FOUND:
             watch = self._take(slot)
@@ -159,15 +159,15 @@ class Evaluator:
             watch.refresh()
 
     def known_version(self, alert_id: int) -> int:
-        """Returns the version of an alert; 0 if the evaluation does not have it."""
+        """Returns the version of an alert; 0 if the alert is unknown."""
         slot = self._table.find(alert_id)
         return 0 if slot == NOT_FOUND else self._table.versions[slot]
 
     def expire(self, until: int, *, everywhere: bool = True) -> None:
         """Finishes all alerts that expire at or before `until`.
 
-        If `everywhere` is false, the topic can hold older updates that were not evaluated yet. Then finishes only
-        alerts of symbols with an evaluated update that is RECENT_US newer than the expiry.
+        Pass `everywhere=False` if the topic may hold older updates that were not evaluated yet. An alert is then
+        finished only if an update of its symbol is RECENT_US newer than the expiry.
         """
         for slot in self._expiries.reached(until):
             watch = self._numbered[self._table.watches[slot]]
@@ -216,9 +216,9 @@ class Evaluator:
         watch.count -= 1
 
     def _begin_day(self, watch: Watch, update: Update, source: str) -> None:
-        """Begins the market day of an update. Percentages get new levels.
+        """Begins the market day of an update. Alerts with a percentage get new levels.
 
-        The reference price is the last price if that is from the day before. Otherwise it is looked up.
+        The reference price is the last price if the last price is from the day before. Any other one is looked up.
         """
         days = self._calendar.of(source)
         day = days.day_at(update.timestamp)
@@ -241,7 +241,7 @@ class Evaluator:
         watch.refresh()
 
     def _look_up_reference(self, watch: Watch) -> None:
-        """Sets the reference price of a symbol that had none. Its percentages get their first levels."""
+        """Sets the reference price of a symbol that had none. Its alerts with a percentage get their first levels."""
         reference = self._find_reference(watch.symbol, watch.source, watch.day)
         slots = self._unplace_percents(watch)
         watch.reference = reference
@@ -257,8 +257,8 @@ class Evaluator:
     def restore(self, progress: Progress) -> None:
         """Continues a symbol after the newest update that this or another process has evaluated.
 
-        Does nothing if this evaluation is as far. All changes must have been taken, and changed alerts must be put
-        afterwards.
+        Does nothing if this evaluation is as far as `progress`. Call `take_changes` before, and `put` for each changed
+        alert afterwards.
         """
         watch = self._watch(progress.symbol)
         if (progress.timestamp, progress.seq_id) <= watch.order:
@@ -293,7 +293,7 @@ class Evaluator:
         return bool(self._states.firings)
 
     def count_by_source(self) -> dict[str, int]:
-        """Returns the number of alerts for each source of prices; an empty name for symbols without an update."""
+        """Returns a dict from source to number of alerts. The empty name stands for symbols without an update."""
         counts: dict[str, int] = {}
         for watch in self._numbered:
             counts[watch.source] = counts.get(watch.source, 0) + watch.count

@@ -49,7 +49,7 @@ class AlertChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class FiringEvent(msgspec.Struct, frozen=True, gc=False):
-    """The condition of an alert became true at an update. `watchlist.alert_models.Firing` explains the fields.
+    """The event that the condition of an alert became true. `watchlist.alert_models.Firing` explains the fields.
 
     `received_ms` is the time at which Kafka got the update, in unix milliseconds; 0 if it is unknown.
     """

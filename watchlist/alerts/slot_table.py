@@ -49,9 +49,9 @@ def condition_of(kind: Kind, value: float) -> int:
 
 
 class SlotTable:
-    """The state of alerts by slot. AlertRecord explains most arrays.
+    """The state of alerts, in arrays by slot. AlertRecord explains most arrays.
 
-    `watches` holds the index of the symbol's watch. `minutes` holds the lengths of windows.
+    `watches` holds the number of the symbol's watch. `minutes` holds the lengths of windows.
     """
 
     def __init__(self) -> None:

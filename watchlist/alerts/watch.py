@@ -17,7 +17,7 @@ from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RI
 from watchlist.prices.day import PriceRange
 
 RECENT_US = 10_000_000
-"""How long updates are kept, in microseconds. A new alert is evaluated for the kept updates that are newer than it."""
+"""How long updates are kept, in microseconds. A new alert is evaluated for the kept updates since its arming."""
 
 
 SPARE_ENTRIES = 16
@@ -37,8 +37,8 @@ class Watch:
     `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. `extremes`
     holds the lowest and highest prices, `windows` the earlier prices, and `silences` the alerts on missing prices by
     their minutes. A price between `bottom` and `top` reaches no level. A price between `low` and `high` is also inside
-    the day's range. `later` holds alerts that were armed at an update that did not arrive yet. `count` is the number of
-    alerts. `saved` is the order up to which the progress was taken.
+    the day's range. `later` holds alerts whose arming update has not arrived yet. `count` is the number of alerts.
+    `saved` is the order of the newest update at the last `Evaluator.take_progress`.
     """
 
     __slots__ = (
@@ -237,7 +237,7 @@ class Watch:
         self._set_limits()
 
     def widen(self, price: float, order: Order) -> None:
-        """Adds a price to the day's range that reaches no level. No alert on new highs or lows may exist."""
+        """Adds a price that reaches no level to the day's range. The symbol may have no alert on new highs or lows."""
         self.extremes.widen(price, order)
         self._set_limits()
 
@@ -252,7 +252,7 @@ def close_of(update: Update) -> Close:
 
 
 def _to_columns(prices: PriceRange) -> tuple[float | None, float | None]:
-    """Returns the high and the low, or None if there is none."""
+    """Returns the high and the low; two None if the range has no prices."""
     return (prices.high, prices.low) if isfinite(prices.high) else (None, None)
 
 

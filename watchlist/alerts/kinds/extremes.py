@@ -26,14 +26,14 @@ UNKNOWN = PriceRange(-inf, inf)
 
 
 class Extremes:
-    """The lowest and highest prices of one symbol, and the alerts on new ones.
+    """The lowest and highest prices of one symbol, and the alerts on new lows and highs.
 
     `day_low` and `day_high` are the lowest and the highest price of the market day; infinite before its first price.
     `past` is the range of the PAST_DAYS days before, UNKNOWN until an alert needs it. `has_alerts` says that
     there were alerts on new highs or lows, and `is_past_wanted` that one of them needed `past`.
 
-    `beaten` belongs to the update that is evaluated now. It is a dict from condition to the price that was the extreme
-    before. Conditions that the update does not fulfil are missing.
+    `beaten` is a dict with the conditions that the newest update of `add` or `recall` fulfils. The value of a condition
+    is the lowest or highest price before this update.
 
     `ladders` is a dict from condition to the alerts. The level of an alert in it is the time before which the alert is
     silent.
@@ -48,7 +48,7 @@ class Extremes:
         self.beaten: Mapping[int, float] = NOTHING
         self.ladders: dict[int, Ladder] = {}
         self._kept: dict[Order, tuple[float, float]] = {}
-        """The low and the high of the day before each kept update that changed one of them."""
+        """For each kept update that changed the low or the high of the day: both values before the update."""
 
     @property
     def day(self) -> PriceRange:
@@ -99,7 +99,7 @@ class Extremes:
         return beaten
 
     def reached(self, timestamp: int) -> Iterator[int]:
-        """Yields the slots of the alerts that the update evaluated now concerns, and that are not silent then."""
+        """Yields the slots of the alerts whose condition is in `beaten`, unless they are silent at `timestamp`."""
         for condition in self.beaten:
             if condition in self.ladders:
                 yield from self.ladders[condition].reached(timestamp)

@@ -24,7 +24,7 @@ class PastPrices:
         self._find_closes = find_closes
 
     def find(self, watch: Watch, source: str, day: int) -> tuple[PriceRange, PriceRange]:
-        """Returns the range of a market day that begins for a symbol, and the range of the days before.
+        """Returns two ranges of a symbol: of the market day that begins, and of the days before.
 
         The day has no prices yet, unless the evaluation begins in the middle of the day.
         """
@@ -66,7 +66,7 @@ class PastPrices:
         extremes.has_alerts = True
 
     def restore(self, watch: Watch, progress: Progress) -> tuple[PriceRange, PriceRange]:
-        """Returns the ranges of a progress. Looks up what it lacks."""
+        """Returns the ranges in `progress`. Looks up a range that `progress` lacks."""
         symbol, source, day = progress.symbol, progress.source, progress.day
         prices, past = (
             make_range(progress.day_high, progress.day_low),

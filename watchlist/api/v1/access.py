@@ -18,8 +18,8 @@ from watchlist.models import ApiToken
 class PersonalToken(HttpAuthBase):
     """Accepts requests whose token has the scope `scope`.
 
-    If the access is `optional`, a request without a token is accepted too. Refuses a request without a token with 401,
-    and a token without the scope with 403. The OpenAPI document uses the name of this class.
+    A request without a token is accepted if `optional` is true, and refused with 401 if it is false. A token without
+    the scope is refused with 403. The OpenAPI document uses the name of this class.
     """
 
     openapi_scheme = "bearer"

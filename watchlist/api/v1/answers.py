@@ -17,7 +17,7 @@ CSV = "text/csv"
 def answer_json(request: HttpRequest, value: Any, version: str = "") -> HttpResponse:
     """Returns a value as JSON with an ETag; 304 without a body if the client has the same JSON already.
 
-    The ETag is `version`, or a hash of the JSON without a version.
+    The ETag is `version`, or a hash of the JSON if `version` is empty.
     """
     return respond(request, msgspec.json.encode(value), version=version)
 

@@ -32,7 +32,10 @@ class ListChange:
     errors: list[dict[str, str]] = field(default_factory=list)
 
     def apply(self, key: int, rule: Rule) -> None:
-        """Changes the list with this key by a rule. Raises VersionChanged and the errors of the rule."""
+        """Changes the lists by a rule that concerns the list with this key.
+
+        Raises VersionChanged and the errors of the rule.
+        """
         store = AccountLists(self.owner)
         place = 0
 

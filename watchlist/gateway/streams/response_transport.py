@@ -33,7 +33,7 @@ class BufferGate:
 
     @property
     def _is_connected(self) -> bool:
-        """Whether Twisted holds the connection. Twisted removes the channel of a response at the end."""
+        """Whether the connection is open. Twisted removes the channel of a response whose connection has ended."""
         return getattr(self._response, "channel", None) is not None
 
     async def wait(self) -> None:
@@ -50,7 +50,7 @@ class BufferGate:
         """Does nothing. After a lost connection, a disconnect event ends the stream."""
 
     def close(self, *, drop: bool = False) -> None:
-        """Ends the calls of Twisted. If `drop` is True, also drops the connection with all unsent bytes."""
+        """Makes Twisted call this gate no more. If `drop` is True, also drops the connection with all unsent bytes."""
         self._has_room.set()
         if self._is_connected:
             self._response.unregisterProducer()

@@ -26,7 +26,7 @@ def show_link(request: HttpRequest) -> HttpResponse:
     """Shows whether a list is shared by a link. A form makes or revokes the link.
 
     The field `do` of the form is `make` or `revoke`. Only the answer to `make` shows the new link. The field `known` is
-    the id of the link that the page showed. If the list has a different link by now, nothing is changed: a browser that
+    the id of the link that the page showed. Nothing is changed if the list has another link by now. So a browser that
     sends the form again does not replace the new link.
     """
     position = read_position(request.POST if request.method == "POST" else request.GET)

@@ -1,95 +1,20 @@
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from feeds.sources.adapter import Credentials, Request, Source
-from feeds.sources.alpaca import alpaca_source
-from feeds.sources.binance import BINANCE
-from feeds.sources.events import Failure, GoingAway, Heartbeat, Ready, Subscribed, Trade
+from feeds.sources.adapter import Request
+from feeds.sources.events import Failure, GoingAway, Heartbeat, Ready, Subscribed
 from tests.exchanges.alpaca import AlpacaExchange
 from tests.exchanges.binance import BinanceExchange
-from tests.exchanges.faults import BURST_TRADES, CLOCK_AHEAD_US, LATE_US, SEQUENCE_JUMP
-from tests.exchanges.ledger import LedgerTrade
+from tests.exchanges.faults import CLOCK_AHEAD_US, LATE_US
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
-from tests.exchanges.session import Session, acknowledged, get, subscribe
-
-FIRST, SECOND = "BTC/USDT", "ETH/USDT"
-NOW = 1_800_000_000
-AT = NOW * 1_000_000
+from tests.exchanges.session import acknowledged, subscribe
+from tests.exchanges.shared.vendors import AT, FIRST, SECOND, VENDORS, Vendor
 
 
-@dataclass(frozen=True)
-class Vendor:
-    """A fake exchange and the source that connects to it. `is_numbered` says whether trade ids are sequences."""
-
-    make_exchange: Callable[..., Exchange]
-    source: Source
-    is_numbered: bool
-    credentials: Credentials = field(default_factory=Credentials)
-
-    def expected(self, trades: Sequence[LedgerTrade], *, past: bool = False) -> list[Trade]:
-        """Returns the events that an adapter makes from these ledger trades."""
-        return [self._event(trade, past) for trade in trades]
-
-    def session(self, exchange: Exchange) -> Session:
-        return Session(self.source, exchange, self.credentials)
-
-    def get(self, exchange: Exchange, request: Request) -> tuple[int, bytes]:
-        """Sends a request with the credentials. Returns the status and the body of the response."""
-        headers = {**request.headers, **self.source.make_headers(self.credentials)}
-        return get(exchange, Request(request.path, request.parameters, headers))
-
-    def fetch_trades(self, exchange: Exchange, after: Trade, until: Trade) -> list[Trade]:
-        """Returns the trades in the history between two trades, in the order of the pages."""
-        history, trades = self.source.history, list[Trade]()
-        request = history.trades(until.native, after, until)
-        while request is not None:
-            _, body = self.get(exchange, request)
-            page, request = history.read_trades(until.native, request, body, after, until)
-            trades += page
-        return trades
-
-    def _event(self, trade: LedgerTrade, past: bool) -> Trade:
-        native, number = self.source.to_native(trade.symbol), trade.sequence
-        price, size, timestamp = float(trade.price), float(trade.size), trade.timestamp
-        if self.is_numbered:
-            return Trade(native, price, size, timestamp, str(number), number, past)
-        return Trade(native, price, size, timestamp, f"V:{number}:{timestamp}", past=past)
-
-
-VENDORS = {
-    "binance": Vendor(BinanceExchange, BINANCE, is_numbered=True),
-    "alpaca": Vendor(AlpacaExchange, alpaca_source("iex"), False, Credentials("test-key", "test-secret")),
-}
-
-
-@pytest.fixture(params=VENDORS)
+@pytest.fixture(params=["binance", "alpaca"])
 def vendor(request: pytest.FixtureRequest) -> Vendor:
     return VENDORS[request.param]
-
-
-@pytest.fixture
-def exchange(vendor: Vendor) -> Iterator[Exchange]:
-    """A fake exchange whose clock stands still. Only `beat` sends heartbeats."""
-    with vendor.make_exchange([FIRST, SECOND], heartbeat_seconds=0, ping_seconds=0.01, clock=lambda: NOW) as exchange:
-        yield exchange
-
-
-async def test_1_and_14_a_mute_exchange_sends_nothing_and_answers_pings(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST)
-        exchange.set_fault("mute")
-        exchange.trade(FIRST, "1")
-        exchange.beat()
-        await (await session.connection.ping())
-        exchange.clear_fault("mute")
-        trade = exchange.trade(FIRST, "2")
-        await session.wait_for(*vendor.expected([trade]))
-        assert session.trades == vendor.expected([trade])
-        assert exchange.ledger.count == 2
 
 
 async def test_2_a_quiet_symbol_leaves_the_connection_alive(exchange: Exchange, vendor: Vendor):
@@ -139,25 +64,6 @@ async def test_4_and_20_connections_are_refused_and_counted(
     assert exchange.connects == 3
 
 
-async def test_5_a_silent_symbol_is_missing_while_others_arrive(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST, SECOND)
-        exchange.set_fault("silent_symbol")
-        exchange.trade(FIRST, "1")
-        trade = exchange.trade(SECOND, "2")
-        await session.wait_for(*vendor.expected([trade]))
-        assert session.trades == vendor.expected([trade])
-
-
-async def test_6_a_busy_exchange_wants_its_pings_answered(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST)
-        exchange.set_fault("busy")
-        exchange.trade(FIRST, "1")
-        await session.wait(lambda: exchange.pongs > 2)
-        assert exchange.late_pongs == 0
-
-
 async def test_7_the_trades_of_an_outage_are_in_the_history(exchange: Exchange, vendor: Vendor):
     async with vendor.session(exchange) as session:
         await subscribe(session, FIRST)
@@ -189,16 +95,6 @@ async def test_8_and_17_old_trades_come_again_with_their_ids(exchange: Exchange,
         assert session.trades == vendor.expected(old)
 
 
-async def test_9_a_burst_arrives_whole_and_in_order(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST)
-        exchange.set_fault("burst")
-        made = exchange.trades([(FIRST, "1", "0.5")])
-        await session.wait_for(*vendor.expected(made[-1:]))
-        assert len(made) == BURST_TRADES + 1
-        assert session.trades == vendor.expected(made)
-
-
 @pytest.mark.parametrize(("fault", "code"), [("planned_cut", 1001), ("close_1000", 1000)])
 async def test_10_and_11_the_server_closes_with_a_code(exchange: Exchange, vendor: Vendor, fault: str, code: int):
     async with vendor.session(exchange) as session:
@@ -226,35 +122,6 @@ async def test_12_a_connection_too_many_is_refused():
             assert (failure.wait, failure.permanent) == (90.0, False)
 
 
-async def test_13_every_message_comes_three_times(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST)
-        exchange.set_fault("every_message_three_times")
-        trade = exchange.trade(FIRST, "1")
-        await session.wait(lambda: len(session.trades) == 3)
-        assert session.trades == 3 * vendor.expected([trade])
-
-
-async def test_15_sequences_go_back(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST)
-        first = exchange.trade(FIRST, "1")
-        exchange.set_fault("sequence_goes_back")
-        second = exchange.trade(FIRST, "2")
-        await session.wait_for(*vendor.expected([first, second]))
-        assert second.sequence == first.sequence + 1 + SEQUENCE_JUMP
-
-
-async def test_16_trades_that_the_connection_did_not_subscribe_to_are_not_routed(exchange: Exchange, vendor: Vendor):
-    exchange.set_fault("channel_ids")
-    async with vendor.session(exchange) as session:
-        await subscribe(session, SECOND)
-        exchange.trade(FIRST, "2")
-        trade = exchange.trade(SECOND, "3")
-        await session.wait_for(*vendor.expected([trade]))
-        assert session.trades == vendor.expected([trade])
-
-
 async def test_18_the_times_of_trades_are_those_of_the_exchange(exchange: Exchange, vendor: Vendor):
     async with vendor.session(exchange) as session:
         await subscribe(session, FIRST)
@@ -272,19 +139,6 @@ async def test_19_subscriptions_to_500_symbols_stay_below_4_kib_per_message(vend
             await subscribe(session, *symbols)
             await session.connection.send("x" * 5000)
             assert await session.wait_until_closed() == 1009
-
-
-async def test_an_unsubscribed_symbol_sends_no_trades(exchange: Exchange, vendor: Vendor):
-    async with vendor.session(exchange) as session:
-        await subscribe(session, FIRST, SECOND)
-        await session.unsubscribe(FIRST)
-        await session.wait(
-            lambda: not any(FIRST in client.subscribed(exchange.trade_channel) for client in exchange.clients)
-        )
-        exchange.trade(FIRST, "1")
-        trade = exchange.trade(SECOND, "2")
-        await session.wait_for(*vendor.expected([trade]))
-        assert session.trades == vendor.expected([trade])
 
 
 async def test_late_trades_keep_their_own_time(exchange: Exchange, vendor: Vendor):
