@@ -65,6 +65,14 @@ def test_a_change_within_a_time_is_stored_and_shown(page):
     assert (alert.level, alert.percent, alert.window_seconds) == (None, -5.0, 5400)
 
 
+def test_an_alert_on_missing_prices_is_stored_and_has_no_preview(page):
+    values = {"kind": "no_price", "level": "", "minutes": "10"}
+    assert "cannot be said" in text_of(page.post(NEW, {**UP, **values, "do": "preview"}))
+    response = page.post(NEW, {**UP, **values}, follow=True)
+    assert notices_of(response) == ["AAPL has no price for 10 min: the alert is active."]
+    assert Alert.objects.get().window_seconds == 600
+
+
 def test_a_new_high_needs_no_number(page):
     response = page.post(NEW, {**UP, "kind": "year_high", "level": ""}, follow=True)
     assert notices_of(response) == ["AAPL makes a new 52-week high: the alert is active."]
