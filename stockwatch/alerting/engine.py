@@ -22,6 +22,7 @@ from feeds.program_health import heartbeat
 from feeds.records import read_source, read_update
 from feeds.retry import CircuitBreaker, Outage, retry
 from feeds.source_names import SIMULATED
+from feeds.stop_signals import run_until
 from feeds.store.feed_state import FeedState
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
@@ -78,7 +79,7 @@ class AlertEngine:
         self._clock = clock
         self._now = now
         self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
-        self._sync = AlertSync(self._evaluator, now)
+        self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now)
         self._sync_at = 0.0
@@ -102,12 +103,7 @@ class AlertEngine:
         join = partial(self._source.open, self._on_revoked, self._on_lost, stop.wait)
         if not retry(join, Outage("Kafka"), stop, self._rng):
             return True
-        try:
-            while not stop.is_set():
-                self.run_once()
-        finally:
-            complete = self._shut_down()
-        return complete
+        return run_until(stop, self.run_once, self._shut_down)
 
     def _load(self) -> None:
         started = self._clock()

@@ -5,16 +5,16 @@ overwritten.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from feeds.errors import TransientError
-from feeds.models import DayBar, Ticker
+from feeds.models import DayBar, Ticker, translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
 from watchlist.alerts.conditions import CREATABLE, MAX_WINDOW_SECONDS, PERCENT_KINDS, VALUELESS_KINDS, WINDOW_KINDS
@@ -38,19 +38,8 @@ A transaction may end some time after its `changed_at`, and the clocks of two ma
 FLAGS = tuple(f"by_{channel}" for channel in Channel)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
-    *(
-        "pk",
-        "version",
-        "ticker__symbol",
-        "kind",
-        "level",
-        "percent",
-        "window_seconds",
-        "repeat",
-        "cooldown_seconds",
-        "expires_at",
-    ),
-    *("side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
+    *("pk", "version", "ticker__symbol", "kind", "level", "percent", "window_seconds", "repeat", "cooldown_seconds"),
+    *("expires_at", "side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
 )
 UPDATE = """
 UPDATE watchlist_alert SET state = %s, side = %s, arming = %s, since_timestamp = %s, since_seq_id = %s,
@@ -82,16 +71,9 @@ class AlertsUnavailable(TransientError):
     """The database does not answer or is locked, or the tables of alerts do not exist yet."""
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into AlertsUnavailable."""
-    try:
-        yield
-    except Error as error:
-        connection.close()  # a broken connection would be used again
-        raise AlertsUnavailable(
-            f"alerts cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(AlertsUnavailable, "alerts")
 
 
 def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
@@ -234,12 +216,16 @@ def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> F
 
 
 def _write_progress(progress: Sequence[Progress]) -> None:
-    if progress:
-        names = Progress.__struct_fields__
-        rows = [AlertProgress(**{name: getattr(each, name) for name in names}) for each in progress]
-        AlertProgress.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:]
-        )
+    """Writes the progress of symbols, except where another engine is further, because it has evaluated the symbol."""
+    names = Progress.__struct_fields__
+    known = AlertProgress.objects.select_for_update().order_by("symbol") if progress else AlertProgress.objects.none()
+    orders = {row[0]: row[1:] for row in known.values_list("symbol", "timestamp", "seq_id")}
+    rows = [
+        AlertProgress(**{name: getattr(each, name) for name in names})
+        for each in progress
+        if orders.get(each.symbol, (0, 0)) <= (each.timestamp, each.seq_id)
+    ]
+    AlertProgress.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:])
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
