@@ -1,17 +1,20 @@
-"""Defines the database models: tickers, tapes, and the bars of tapes.
+"""Defines the database models: tickers, tapes, and the bars of tapes. Translates the errors of the database.
 
 A tape is a pair: a symbol and the source of its saved bars. The admin edits tickers. The recorder writes tapes and
 bars. The feeder and `manage.py backfill` write fetched bars.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
+from django.db import Error, connection, models
 from django.db.models import OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from feeds.errors import TransientError
 from feeds.source_names import (
     MAX_NATIVE_LENGTH,
     MAX_SOURCE_LENGTH,
@@ -267,3 +270,18 @@ class DayBar(BarColumns):
 
     def __str__(self) -> str:
         return f"{self.tape} {self.day}"
+
+
+@contextmanager
+def translate_database_errors(unavailable: type[TransientError], subject: str) -> Iterator[None]:
+    """Turns the errors of the database into `unavailable`. `subject` names in the message what cannot be read."""
+    try:
+        yield
+    except Error as error:
+        # Django replaces a broken connection only at the end of a request. Without this call no later query would
+        # succeed.
+        if not connection.in_atomic_block:
+            connection.close()
+        raise unavailable(
+            f"{subject} cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
+        ) from error

@@ -1,7 +1,8 @@
-"""Turns SIGTERM and SIGINT into an event that loops can wait for."""
+"""Turns SIGTERM and SIGINT into an event that loops can wait for, and runs loops until then."""
 
 import signal
 import threading
+from collections.abc import Callable
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -17,6 +18,16 @@ def stop_event() -> threading.Event:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     threading.Thread(target=_wait, args=(stop,), name="signals", daemon=True).start()
     return stop
+
+
+def run_until(stop: threading.Event, step: Callable[[], object], finish: Callable[[], bool]) -> bool:
+    """Repeats `step` until `stop` is set. Then calls `finish`, after an error too, and returns its result."""
+    try:
+        while not stop.is_set():
+            step()
+    finally:
+        result = finish()
+    return result
 
 
 def _wait(stop: threading.Event) -> None:

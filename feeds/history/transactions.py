@@ -1,12 +1,11 @@
 """Runs queries on bars in short transactions, and translates the errors of the database."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from django.db import Error, connection
-
 from feeds.errors import BarArchiveUnavailable
+from feeds.models import translate_database_errors
 
 # During a transaction no other process can write to SQLite.
 ROWS_PER_TRANSACTION = 1_000
@@ -17,18 +16,9 @@ KEYS_PER_QUERY = 500
 Item = TypeVar("Item")
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into BarArchiveUnavailable."""
-    try:
-        yield
-    except Error as error:
-        # Django replaces a broken connection only at the end of a request. Without this call no later query would
-        # succeed.
-        connection.close()
-        raise BarArchiveUnavailable(
-            f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(BarArchiveUnavailable, "bars")
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition, murmur2
 
 from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
 from feeds.kafka.client_options import EMBEDDED, Options, client_options
@@ -207,6 +207,10 @@ class UpdateConsumer:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
                 del self._unread_ends[partition]
+
+    def owns(self, symbol: str) -> bool:
+        """Returns whether this member reads the updates of a symbol."""
+        return bool(self.assigned) and murmur2(symbol.encode(), self._partitions) in self.assigned
 
     def has_read_all(self) -> bool:
         """Returns whether this member alone reads the topic, and has read all records that it knows of."""

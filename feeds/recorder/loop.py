@@ -28,6 +28,7 @@ from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
 from feeds.records import read_headers, read_update
 from feeds.retry import Outage, retry
+from feeds.stop_signals import run_until
 from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
@@ -85,12 +86,7 @@ class Recorder:
         if not self._join(stop):
             return True
         self._schedule.start()
-        try:
-            while not stop.is_set():
-                self.run_once()
-        finally:
-            complete = self._shut_down()
-        return complete
+        return run_until(stop, self.run_once, self._shut_down)
 
     def _join(self, stop: threading.Event) -> bool:
         """Joins the consumer group, with retries. Returns False if `stop` is set before the recorder has joined."""

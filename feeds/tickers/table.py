@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from django.db import Error, connection
 
 from feeds.errors import TickersUnavailable
+from feeds.models import translate_database_errors
 
 log = structlog.get_logger(__name__)
 
@@ -18,14 +18,8 @@ def read_table(read: Callable[[], T]) -> T:
 
     Raises TickersUnavailable if the database does not answer or has no ticker table.
     """
-    try:
+    with translate_database_errors(TickersUnavailable, "tickers"):
         return read()
-    except Error as error:
-        # Django replaces a broken connection only at the end of a request, and there is no request here.
-        connection.close()
-        raise TickersUnavailable(
-            f"cannot read the tickers ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
 
 
 class SkippedTickers:

@@ -119,7 +119,6 @@ export class Drawer {
     this.close();
   }
 
-  // The first drawer loads the chart and its library.
   async #openChart() {
     this.#closeChart();
     for (const table of this.#element.querySelectorAll("details.bars")) table.open = false;

@@ -13,13 +13,12 @@ const CLOSED_ABNORMALLY = 1006;
 const SENT_AWAY = 4001; // this process of the gateway stops, or wants its clients to move to another one
 const TRY_AGAIN_LATER = 1013;
 
-// Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
+// Updates a second of each symbol. Whole numbers: the gateway has few rates.
 export function updateRate(symbolCount) {
   return Math.max(MIN_HERTZ, Math.min(MAX_HERTZ, Math.floor(MAX_UPDATES_PER_SECOND / symbolCount)));
 }
 
-// Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
-// that the pages of a lost gateway do not all reconnect at once.
+// Milliseconds before the next attempt. Half of them depend on `random`, so that pages do not all reconnect at once.
 export function retryDelay(attempt, random, maximum = MAX_DELAY_MS) {
   const longest = Math.min(maximum, FIRST_DELAY_MS * 2 ** attempt);
   return longest / 2 + (random * longest) / 2;

@@ -1,4 +1,4 @@
-// Schedules the painting of rows: at most ten frames a second, and each row at most four times a second.
+// Schedules the painting of rows.
 
 import { ageOf } from "./clock.js";
 import { referenceName } from "./quotes.js";

@@ -22,8 +22,11 @@ from feeds.program_health import heartbeat
 from feeds.records import read_source, read_update
 from feeds.retry import CircuitBreaker, Outage, retry
 from feeds.source_names import SIMULATED
+from feeds.stop_signals import run_until
+from feeds.store.feed_state import FeedState
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
+from stockwatch.alerting.silence_watch import SilenceWatch
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
 from watchlist.alerts.engine_storage import read_reference
@@ -56,6 +59,7 @@ class AlertEngine:
 
     `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
     returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` finds the prices of windows.
+    `find_sources` returns the states of the sources.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class AlertEngine:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         find_closes: FindCloses = read_minutes,
+        find_sources: Callable[[], Mapping[str, FeedState]] = dict,
     ) -> None:
         self._source = source
         self._publish = publish
@@ -76,6 +81,7 @@ class AlertEngine:
         self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
         self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
+        self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now)
         self._sync_at = 0.0
         self._paused = False
         self._left = False
@@ -97,12 +103,7 @@ class AlertEngine:
         join = partial(self._source.open, self._on_revoked, self._on_lost, stop.wait)
         if not retry(join, Outage("Kafka"), stop, self._rng):
             return True
-        try:
-            while not stop.is_set():
-                self.run_once()
-        finally:
-            complete = self._shut_down()
-        return complete
+        return run_until(stop, self.run_once, self._shut_down)
 
     def _load(self) -> None:
         started = self._clock()
@@ -180,6 +181,9 @@ class AlertEngine:
             # An update that was not read yet can still fire an alert, if it is older than the expiry.
             expired = int((self._now() - EXPIRY_DELAY_SECONDS) * SECOND_US)
             self._evaluator.expire(expired, everywhere=self._source.has_read_all())
+            self._silence.check()
+        else:
+            self._silence.reset()
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.

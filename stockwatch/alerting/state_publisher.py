@@ -23,6 +23,8 @@ class StatePublisher:
         self._client = client
         self._states = EngineStates(client)
         self._outage = Outage("Redis")
+        self.sources: Mapping[str, FeedState] = {}
+        """The states of the sources when the state was last published; empty if Redis was unavailable."""
         self._name = f"{socket.gethostname()}-{os.getpid()}"
 
     def publish(self, state: EngineState, counts: Mapping[str, int]) -> None:
@@ -38,6 +40,7 @@ class StatePublisher:
             self._outage.begin(error)
         else:
             self._outage.end()
+        self.sources = sources
         is_blind = state.stalled or state.lag > BEHIND_SECONDS
         metrics.ALERTS_BLIND.set(total if is_blind else count_blind(counts, sources))
 

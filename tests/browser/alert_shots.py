@@ -11,22 +11,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from feeds.store.feed_state import FeedState, FeedStateStore
 from tests.support.browser.alert_rows import set_alerts, set_engine, store_week
 from tests.support.browser.axe import violations_on
-from tests.support.browser.chromium import launch_browser
+from tests.support.browser.chromium import SIZES, launch_browser
 from tests.support.browser.market import PRICES, put_bars
 from tests.support.browser.page import sign_in
 from tests.support.browser.site import ROOT, Site
 
 FOLDER = ROOT / "shots"
-SIZES = {
-    "light": {"viewport": {"width": 1360, "height": 860}, "color_scheme": "light"},
-    "phone-dark": {
-        "viewport": {"width": 360, "height": 780},
-        "device_scale_factor": 2,
-        "has_touch": True,
-        "is_mobile": True,
-        "color_scheme": "dark",
-    },
-}
 NEW = "/alerts/new/?symbol=AAPL"
 SOURCES = {"MSFT": "kraken", "GOOG": "alpaca", "AMZN": "alpaca", "TSLA": "alpaca"}
 """The sources of some tickers, which have a state each."""
@@ -112,6 +102,13 @@ def preview(page: Page) -> None:
     page.get_by_role("button", name="Preview").click()
 
 
+def preview_window(page: Page) -> None:
+    page.get_by_label("Condition").select_option("window_percent")
+    page.get_by_label("Percent").fill("-1")
+    page.get_by_label("Time in minutes").fill("90")
+    page.get_by_role("button", name="Preview").click()
+
+
 def make_errors(page: Page) -> None:
     page.get_by_label("Symbol").fill("NOPE")
     page.get_by_label("Level", exact=True).fill("-5")
@@ -154,6 +151,7 @@ def take_lists(photographer: Photographer) -> None:
 def take_forms(photographer: Photographer) -> None:
     photographer.take("new", NEW)
     photographer.take("new-percent", NEW, lambda page: page.get_by_label("Condition").select_option("day_percent"))
+    photographer.take("new-window", NEW, preview_window)
     photographer.take("errors", NEW, make_errors)
     photographer.take("preview", NEW, preview)
     photographer.take("already-true", NEW, create_true)

@@ -27,7 +27,7 @@ from tests.exchanges.alpaca import AlpacaExchange
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.server import Exchange, NewTrade
 from tests.support.browser.axe import violations_on
-from tests.support.browser.chromium import launch_browser
+from tests.support.browser.chromium import SIZES, launch_browser
 from tests.support.browser.page import cell, create_list, expect_status
 from tests.support.browser.site import ROOT
 from tests.support.waiting import wait_until
@@ -41,16 +41,6 @@ LISTED = [symbol for symbol in PRICES if symbol != "UNI/USD"]
 
 QUIET = "DOT/USD"
 QUIET_MINUTES = 23
-SIZES = {
-    "light": {"viewport": {"width": 1360, "height": 860}, "color_scheme": "light"},
-    "phone-dark": {
-        "viewport": {"width": 360, "height": 780},
-        "device_scale_factor": 2,
-        "has_touch": True,
-        "is_mobile": True,
-        "color_scheme": "dark",
-    },
-}
 TIMEOUT_MS = 180_000
 PAST_SECONDS = 500.0
 """How long the feeder may take to fetch the past of all coins, at one request per second."""

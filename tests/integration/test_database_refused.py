@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers.commands import Command
-from tests.support.servers.postgres import Postgres, PostgresNotInstalled
+from tests.support.servers.postgres import Postgres, started_postgres
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,16 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except PostgresNotInstalled as reason:
-        pytest.skip(str(reason))
-    try:
-        server.create()
+    with started_postgres() as server:
         server.add_role("reader", "hunter1")
         yield server
-    finally:
-        server.close()
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

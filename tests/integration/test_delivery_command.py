@@ -10,7 +10,7 @@ from tests.support.delivery.database import Database
 from tests.support.delivery.mail_sink import MailSink
 from tests.support.delivery.receiver import OK, WebhookReceiver, silence
 from tests.support.servers.commands import Command
-from tests.support.servers.postgres import Postgres, PostgresNotInstalled
+from tests.support.servers.postgres import Postgres, started_postgres
 from tests.support.waiting import wait_until
 
 
@@ -62,15 +62,8 @@ def test_senders_that_are_killed_lose_no_delivery(database: Database, tmp_path: 
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except PostgresNotInstalled as reason:
-        pytest.skip(str(reason))
-    try:
-        server.create()
+    with started_postgres() as server:
         yield server
-    finally:
-        server.close()
 
 
 def test_senders_survive_the_death_of_postgresql(postgres: Postgres, tmp_path: Path):

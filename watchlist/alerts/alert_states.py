@@ -10,12 +10,13 @@ An update is late if a newer update of its symbol has arrived before. A late upd
 an alert, but arms no alert. The caller ignores updates that are not newer than the arming.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from feeds.wire import Update
 from watchlist.alert_kinds import Repeat, Side, State
 from watchlist.alerts.records import AlertChange, FiringEvent, Order
-from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, NONE, PERCENT, RISE, SlotTable
+from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, NONE, PERCENT, RISE, SILENCE, SlotTable
 from watchlist.alerts.watch import Days, Watch
 
 SECOND_US = 1_000_000
@@ -49,6 +50,8 @@ class AlertStates:
         table, price = self.table, update.price
         if table.conditions[slot] & EXTREME:
             return self._step_extreme(watch, slot, update, newest, received_ms, late=late)
+        if table.conditions[slot] & SILENCE:
+            return State.ACTIVE
         level = watch.level(table, slot, update.timestamp)
         if level is None or (table.conditions[slot] & PERCENT and update.timestamp < watch.day_begins):
             return State.ACTIVE  # the level of that day is unknown
@@ -86,6 +89,28 @@ class AlertStates:
         self._set_side(slot, BELOW if table.conditions[slot] & RISE else ABOVE, newest)
         return State.ACTIVE
 
+    def fire_silence(self, watch: Watch, slot: int) -> State:
+        """Fires an alert on missing prices, unless it has fired since the newest update. The update is the last one."""
+        table, minutes = self.table, self.table.minutes[slot]
+        is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
+        ends = watch.timestamp + minutes * 60 * SECOND_US
+        is_over = 0 < table.expires[slot] <= ends
+        if not is_armed or is_over or watch.timestamp < table.silent_until[slot]:
+            return State.ACTIVE
+        if table.sides[slot] == NONE:
+            self._set_side(slot, BELOW, watch.order)
+        last = Update(watch.symbol, watch.price, watch.timestamp, watch.seq_id)
+        self._fire(watch, slot, None, last, 0, late=False)
+        self._set_side(slot, NONE, watch.order)
+        return State.FIRED if table.repeat(slot) is Repeat.ONCE else State.ACTIVE
+
+    def settle_all(self, watch: Watch, slots: Iterable[int], update: Update) -> None:
+        """Adapts alerts to levels that have moved. An alert whose level the price has reached is disarmed silently."""
+        for slot in slots:
+            level = watch.level(self.table, slot)
+            if level is not None and self.table.since(slot) < update.order:
+                self.settle(slot, level, update.price, update.order)
+
     def settle(self, slot: int, level: float, price: float, order: Order) -> None:
         """Adapts the state of an alert to a level that has moved, without a firing.
 
@@ -109,7 +134,9 @@ class AlertStates:
         self.table.set_side(slot, side, order)
         self._changed[slot] = None
 
-    def _fire(self, watch: Watch, slot: int, level: float, update: Update, received_ms: int, *, late: bool) -> None:
+    def _fire(
+        self, watch: Watch, slot: int, level: float | None, update: Update, received_ms: int, *, late: bool
+    ) -> None:
         table, timestamp = self.table, update.timestamp
         event = FiringEvent(
             alert_id=table.ids[slot],

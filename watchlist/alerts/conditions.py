@@ -10,7 +10,7 @@ from watchlist.alert_kinds import Channel, Kind, Repeat
 from watchlist.errors import BadAlert
 
 EXTREME_KINDS = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
-CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS)
+CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS, Kind.NO_PRICE)
 """The kinds that the engine evaluates. No other kind can be created."""
 
 MAX_ALERTS = 200
@@ -23,6 +23,7 @@ MIN_COOLDOWN_SECONDS, MAX_COOLDOWN_SECONDS = 60, 30 * 24 * 3600
 
 LEVEL_KINDS = frozenset({Kind.UP, Kind.DOWN, Kind.EITHER})
 PERCENT_KINDS = frozenset({Kind.DAY_PERCENT, Kind.WINDOW_PERCENT})
+VALUELESS_KINDS = frozenset({*EXTREME_KINDS, Kind.NO_PRICE})
 WINDOW_KINDS = frozenset({Kind.WINDOW_PERCENT, Kind.NO_PRICE})
 MINUTE_SECONDS = 60
 MAX_WINDOW_SECONDS = 24 * 3600

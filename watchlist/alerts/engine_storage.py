@@ -5,19 +5,19 @@ overwritten.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from feeds.errors import TransientError
-from feeds.models import DayBar, Ticker
+from feeds.models import DayBar, Ticker, translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
-from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, MAX_WINDOW_SECONDS, PERCENT_KINDS, WINDOW_KINDS
+from watchlist.alerts.conditions import CREATABLE, MAX_WINDOW_SECONDS, PERCENT_KINDS, VALUELESS_KINDS, WINDOW_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
 from watchlist.prices.change import reference_price
 
@@ -71,16 +71,9 @@ class AlertsUnavailable(TransientError):
     """The database does not answer or is locked, or the tables of alerts do not exist yet."""
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into AlertsUnavailable."""
-    try:
-        yield
-    except Error as error:
-        connection.close()  # a broken connection would be used again
-        raise AlertsUnavailable(
-            f"alerts cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(AlertsUnavailable, "alerts")
 
 
 def read_active(skip: SkipAlert) -> Iterator[list[AlertRecord]]:
@@ -275,7 +268,7 @@ def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
         silent_until,
     ) = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
-    value = 0.0 if kind in EXTREME_KINDS else percent if kind in PERCENT_KINDS else level
+    value = 0.0 if kind in VALUELESS_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
         return None
     if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):

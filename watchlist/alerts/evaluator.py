@@ -5,11 +5,11 @@ comparisons. Updates must come in the order of the topic. A repeated part of the
 ignores updates that are not newer than its arming.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from feeds.wire import Update
 from watchlist.alert_kinds import State
-from watchlist.alerts.alert_states import AlertStates, Calendar
+from watchlist.alerts.alert_states import SECOND_US, AlertStates, Calendar
 from watchlist.alerts.id_slots import NOT_FOUND
 from watchlist.alerts.kinds.past_prices import FindCloses, FindRange, PastPrices
 from watchlist.alerts.ladder import Ladder
@@ -81,11 +81,10 @@ class Evaluator:
         watch.turn(update.timestamp)
 
     def _watch(self, symbol: str) -> Watch:
-        watch = self._watches.get(symbol)
-        if watch is None:
-            watch = self._watches[symbol] = Watch(symbol, len(self._numbered))
-            self._numbered.append(watch)
-        return watch
+        if symbol not in self._watches:
+            self._watches[symbol] = Watch(symbol, len(self._numbered))
+            self._numbered.append(self._watches[symbol])
+        return self._watches[symbol]
 
     def _apply_reached(self, watch: Watch, update: Update, received_ms: int) -> None:
         """Evaluates the newest update of a symbol if the update reaches levels, or if alerts wait for it."""
@@ -120,13 +119,8 @@ class Evaluator:
             self._finish(watch, slot, state)
         return state is State.ACTIVE
 
-    # --- Alerts that come and go --------------------------------------------------------------------------------------
-
     def put(self, record: AlertRecord) -> None:
-        """Adds an alert, or replaces the alert with the same id. Evaluates the kept updates that are newer than it.
-
-        Raises ValueError if alerts of this kind cannot be evaluated.
-        """
+        """Adds an alert, or replaces the alert with the same id. Evaluates the kept updates that are newer than it."""
         watch = self._watch(record.symbol)
         if record.kind is DAY_PERCENT and watch.timestamp and watch.reference is None:
             self._look_up_reference(watch)
@@ -182,6 +176,23 @@ class Evaluator:
                 self._finish(watch, slot, State.EXPIRED)
                 watch.refresh()
 
+    def find_silent(self) -> dict[str, str]:
+        """Returns the symbols with alerts on missing prices, as a dict from symbol to source."""
+        return {watch.symbol: watch.source for watch in self._numbered if len(watch.silences) and watch.timestamp}
+
+    def fire_silent(self, now: int, seen_since: Mapping[str, int]) -> None:
+        """Fires alerts on symbols whose newest update is too old at the time `now`.
+
+        `seen_since` has the symbols whose updates would arrive, with the time since when this is known.
+        """
+        for symbol, since in seen_since.items():
+            watch = self._watches[symbol]
+            minutes = (now - max(watch.timestamp, since)) / (60 * SECOND_US)
+            for slot in watch.silences.reached(minutes):
+                if self._states.fire_silence(watch, slot) is State.FIRED:
+                    self._take(slot)
+                    self._finish(watch, slot, State.FIRED)
+
     def _take(self, slot: int) -> Watch:
         """Removes the levels of an alert. Returns the watch of the alert."""
         watch = self._numbered[self._table.watches[slot]]
@@ -204,8 +215,6 @@ class Evaluator:
             watch.percent_slots.remove(slot)
         watch.count -= 1
 
-    # --- Days and reference prices ------------------------------------------------------------------------------------
-
     def _begin_day(self, watch: Watch, update: Update, source: str) -> None:
         """Begins the market day of an update. Percentages get new levels.
 
@@ -226,7 +235,7 @@ class Evaluator:
         if closes is not None:
             watch.windows.replace(closes)
         if watch.timestamp:
-            self._settle(watch, slots, update)
+            self._states.settle_all(watch, slots, update)
         for slot in slots:
             watch.place(self._table, slot)
         watch.refresh()
@@ -244,15 +253,6 @@ class Evaluator:
         for slot in slots:
             watch.unplace(self._table, slot)
         return slots
-
-    def _settle(self, watch: Watch, slots: Iterable[int], update: Update) -> None:
-        """Adapts alerts to levels that have moved. An alert whose level the price has reached is disarmed silently."""
-        for slot in slots:
-            level = watch.level(self._table, slot)
-            if level is not None and self._table.since(slot) < update.order:
-                self._states.settle(slot, level, update.price, update.order)
-
-    # --- What the database must know ----------------------------------------------------------------------------------
 
     def restore(self, progress: Progress) -> None:
         """Continues a symbol after the newest update that this or another process has evaluated.

@@ -57,7 +57,7 @@ class FiringEvent(msgspec.Struct, frozen=True, gc=False):
     alert_id: int
     arming: int
     side: Side
-    level: float
+    level: float | None
     reference: float | None
     price: float
     timestamp: int

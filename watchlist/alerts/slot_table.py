@@ -10,13 +10,13 @@ from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.id_slots import IdSlots
 from watchlist.alerts.records import AlertChange, AlertRecord, Order
 
-RISE, FALL, PERCENT, EXTREME, YEAR, WINDOW = 1, 2, 4, 8, 16, 32
+RISE, FALL, PERCENT, EXTREME, YEAR, WINDOW, SILENCE = 1, 2, 4, 8, 16, 32, 64
 """Bits of a condition.
 
 RISE: the alert fires if the price rises to the level. FALL: it fires if the price falls to the level. PERCENT: the
 value of the alert is a percent, from which the level is computed. EXTREME: the alert fires at a new high (with RISE) or
 low (with FALL) of the day, or with YEAR of 52 weeks. WINDOW: the value is a percent of the price at the beginning of a
-window.
+window. SILENCE: the alert fires if there is no update for some time.
 """
 
 DAY_HIGH, DAY_LOW = EXTREME | RISE, EXTREME | FALL
@@ -35,19 +35,17 @@ CONDITIONS = {
     Kind.DAY_LOW: DAY_LOW,
     Kind.YEAR_HIGH: YEAR_HIGH,
     Kind.YEAR_LOW: YEAR_LOW,
+    Kind.NO_PRICE: SILENCE,
 }
 
 REPEATS = (Repeat.ONCE, Repeat.DAILY, Repeat.EACH)
 
 
 def condition_of(kind: Kind, value: float) -> int:
-    """Returns the bits of `conditions` for a kind of alert and its value. Raises ValueError for other kinds."""
+    """Returns the bits of `conditions` for a kind of alert and its value."""
     if kind is DAY_PERCENT or kind is WINDOW_PERCENT:
         return (PERCENT if kind is DAY_PERCENT else WINDOW) | (RISE if value > 0 else FALL)
-    bits = CONDITIONS.get(kind)
-    if bits is None:
-        raise ValueError(f"alerts of the kind {kind} cannot be evaluated")
-    return bits
+    return CONDITIONS[kind]
 
 
 class SlotTable:

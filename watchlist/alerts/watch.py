@@ -13,7 +13,7 @@ from watchlist.alerts.kinds.extremes import NOTHING, Extremes
 from watchlist.alerts.kinds.windows import MAX_DELAY_US, Windows
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import Close, Order, Progress
-from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RISE, WINDOW, SlotTable
+from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RISE, SILENCE, WINDOW, SlotTable
 from watchlist.prices.day import PriceRange
 
 RECENT_US = 10_000_000
@@ -35,9 +35,10 @@ class Watch:
     """One symbol: its newest update, its market day, its last updates, and the levels of its alerts.
 
     `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. `extremes`
-    holds the lowest and highest prices. A price between `bottom` and `top` reaches no level. A price between `low` and
-    `high` is also inside the day's range. `later` holds alerts that were armed at an update that did not arrive yet.
-    `count` is the number of alerts. `saved` is the order up to which the progress was taken.
+    holds the lowest and highest prices, `windows` the earlier prices, and `silences` the alerts on missing prices by
+    their minutes. A price between `bottom` and `top` reaches no level. A price between `low` and `high` is also inside
+    the day's range. `later` holds alerts that were armed at an update that did not arrive yet. `count` is the number of
+    alerts. `saved` is the order up to which the progress was taken.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Watch:
         "rising",
         "saved",
         "seq_id",
+        "silences",
         "source",
         "symbol",
         "timestamp",
@@ -85,6 +87,7 @@ class Watch:
         self.later: list[tuple[Order, int, int]] = []
         self.extremes = Extremes()
         self.windows = Windows()
+        self.silences = Ladder(rising=True)
         self.turns_at: float = 0
 
     @property
@@ -121,7 +124,7 @@ class Watch:
     @property
     def ladders(self) -> Iterator[Ladder]:
         """All ladders with alerts of the symbol."""
-        yield from (self.rising, self.falling, *self.extremes.ladders.values(), *self.windows.ladders)
+        yield from (self.rising, self.falling, self.silences, *self.extremes.ladders.values(), *self.windows.ladders)
 
     def forget_old(self) -> None:
         """Drops updates that are more than RECENT_US older than the newest one."""
@@ -169,6 +172,9 @@ class Watch:
                 self.windows.open(table.minutes[slot]).ladder(side, is_rise=bool(condition & RISE)),
                 table.values[slot],
             )
+            return
+        if condition & SILENCE:
+            yield self.silences, table.minutes[slot]
             return
         level = self.level(table, slot)
         if level is None:

@@ -29,10 +29,13 @@ class Command(BaseCommand):
         )
         serve_health(settings.ALERTS_METRICS_PORT, "ALERTS_METRICS_PORT", source.describe)
         calendar = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-        publisher = BackgroundPublisher(StatePublisher(connect(settings.REDIS)))
+        states = StatePublisher(connect(settings.REDIS))
+        publisher = BackgroundPublisher(states)
         try:
             closes = RecordedCloses(connect(settings.REDIS))
-            complete = AlertEngine(source, calendar, publisher.publish, find_closes=closes.find).run(stop)
+            complete = AlertEngine(
+                source, calendar, publisher.publish, find_closes=closes.find, find_sources=lambda: states.sources
+            ).run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error

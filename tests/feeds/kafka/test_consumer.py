@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, murmur2
 from structlog.testing import capture_logs
 
 from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
@@ -185,8 +185,12 @@ def test_it_has_read_all_only_if_it_has_all_partitions_and_has_read_them_to_thei
     consumer.open(ignore, ignore, lambda _seconds: None)
     wait_until(lambda: read() == 10)
     wait_until(lambda: read() and consumer.has_read_all())
-    consumer.assigned.pop()
+    assert consumer.owns("AAPL")
+    consumer.assigned.remove(murmur2(b"AAPL", 4))
     assert not consumer.has_read_all()
+    assert not consumer.owns("AAPL")
+    consumer.assigned.clear()
+    assert not consumer.owns("AAPL")
     consumer.leave()
 
 

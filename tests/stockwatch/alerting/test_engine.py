@@ -145,6 +145,32 @@ def test_an_alert_that_has_expired_is_marked(
     assert alert.version == 2
 
 
+def test_an_alert_fires_when_no_update_has_come_for_its_time(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    alert = make_alert(kind="no_price", level=None, window_seconds=60)
+    produce(*walk(99, 98))
+
+    def wait() -> bool:
+        factory.now_us += 5_000_000
+        return Firing.objects.exists()
+
+    factory.run_until(wait)
+    assert fired() == [(alert.pk, 1, 98.0)]
+    alert.refresh_from_db()
+    assert alert.state == "fired"
+
+
+def test_changes_within_a_window_and_new_highs_fire(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    change = make_alert(kind="window_percent", level=None, percent=5.0, window_seconds=60)
+    high = make_alert(kind="day_high", level=None)
+    produce(update_at(100, 0.5), update_at(104, 2), update_at(105.5, 62))
+    factory.run_until_read(3)
+    assert fired() == [(high.pk, 1, 104.0), (change.pk, 1, 105.5)]
+
+
 def test_an_engine_that_was_down_while_an_alert_expired_evaluates_the_updates_before_the_expiry(
     factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
 ):

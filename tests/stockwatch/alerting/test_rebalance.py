@@ -56,6 +56,9 @@ class StepSource:
     def has_read_all(self) -> bool:
         return True
 
+    def owns(self, _symbol: str) -> bool:
+        return True
+
     def leave(self) -> None:
         self.on_revoke({PARTITION})
 

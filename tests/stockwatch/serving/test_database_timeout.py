@@ -8,18 +8,13 @@ from django.db.backends.signals import connection_created
 
 from stockwatch.serving import database_timeout
 from tests.support.proxies.black_hole import BlackHoleProxy
-from tests.support.servers.postgres import Postgres, PostgresNotInstalled
+from tests.support.servers.postgres import Postgres, started_postgres
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-        server.create()
-    except PostgresNotInstalled as error:
-        pytest.skip(str(error))
-    yield server
-    server.close()
+    with started_postgres() as server:
+        yield server
 
 
 @pytest.mark.django_db

@@ -21,6 +21,18 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 )
+SIZES = {
+    "light": {"viewport": {"width": 1360, "height": 860}, "color_scheme": "light"},
+    "phone-dark": {
+        "viewport": {"width": 360, "height": 780},
+        "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
+        "color_scheme": "dark",
+    },
+}
+"""The options of the two windows in which pictures of all states are taken."""
+
 ARGUMENTS = (
     "--no-sandbox",  # Chromium does not run as root with a sandbox
     "--disable-gpu",

@@ -1,44 +1,27 @@
 """A mail server on a real socket that keeps the e-mails it gets."""
 
 import socket
-import threading
 from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
+from tests.support.delivery.listener import Listener
+
 SIMPLE_ANSWERS = {"EHLO": "250 mail.test", "HELO": "250 mail.test", "MAIL": "250 OK", "RSET": "250 OK"}
 
 
-class MailSink:
+class MailSink(Listener):
     """Accepts every e-mail. It answers RCPT with the line `recipient`, and DATA's text with `accepted`."""
 
     def __init__(self, recipient: str = "250 OK", accepted: str = "250 OK") -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
         self._recipient, self._accepted = recipient, accepted
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "MailSink":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # shutdown wakes the thread that accepts
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        super().__init__("127.0.0.1")
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rwb") as file:

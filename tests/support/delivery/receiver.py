@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from tests.support.delivery.listener import Listener
+
 Answer = Callable[[socket.socket], None]
 """Answers a request on its connection."""
 
@@ -47,7 +49,7 @@ def silence(connection: socket.socket) -> None:
     connection.recv(1)
 
 
-class WebhookReceiver:
+class WebhookReceiver(Listener):
     """Answers each request by the next of `answers`, and all later ones by the last of them.
 
     The receiver works on each request for `seconds` before it answers.
@@ -64,17 +66,7 @@ class WebhookReceiver:
         self._tls = tls
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._listener = socket.create_server((host, 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "WebhookReceiver":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # shutdown wakes the thread that accepts
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        super().__init__(host)
 
     @property
     def url(self) -> str:
@@ -83,14 +75,6 @@ class WebhookReceiver:
     def keys(self) -> list[str]:
         """Returns the idempotency keys of all requests."""
         return [request.headers["idempotency-key"] for request in self.requests]
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError, ValueError), connection:  # ValueError: the client did not speak HTTP

@@ -10,10 +10,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from stockwatch.local.redis_server import free_port
 from tests.support.servers.processes import ProcessReaper
@@ -154,3 +157,17 @@ class Postgres:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         self._reaper.close()
+
+
+@contextmanager
+def started_postgres() -> Iterator[Postgres]:
+    """Runs a server with an empty database. Skips the test if PostgreSQL is not installed."""
+    try:
+        server = Postgres()
+    except PostgresNotInstalled as reason:
+        pytest.skip(str(reason))
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()

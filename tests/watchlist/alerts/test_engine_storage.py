@@ -80,7 +80,7 @@ def test_active_alerts_are_read_with_all_fields(alert: Alert, person: User, tick
     )  # fmt: skip
     for state in (State.PAUSED, State.FIRED, State.EXPIRED, State.FAILED, State.DELETED):
         Alert.objects.create(owner=person, ticker=tickers[0], kind="up", level=1.0, state=state.value)
-    Alert.objects.create(owner=person, ticker=tickers[0], kind="no_price", window_seconds=60)
+    Alert.objects.create(owner=person, ticker=tickers[0], kind="unknown", window_seconds=60)
     expected = [
         AlertRecord(alert.pk, 1, "AAPL", Kind.UP, 100.0, side=Side.BELOW, arming=1, since=(5, 6)),
         AlertRecord(
@@ -128,6 +128,12 @@ def test_the_kind_decides_whether_an_alert_has_a_level_or_a_percent(alert: Alert
     Alert.objects.update(kind="day_percent", percent=-5.0)
     [record] = read_alerts([alert.pk], refuse_none)
     assert (record.kind, record.value) == (Kind.DAY_PERCENT, -5.0)
+
+
+def test_an_alert_on_missing_prices_has_only_a_time_span(alert: Alert):
+    Alert.objects.update(kind="no_price", level=None, window_seconds=300)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value, record.window_seconds) == (Kind.NO_PRICE, 0.0, 300)
 
 
 @pytest.mark.parametrize("kind", ["day_high", "day_low", "year_high", "year_low"])

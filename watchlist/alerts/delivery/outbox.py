@@ -5,17 +5,17 @@ sender did not finish is sent again when its lease has ended.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import User
-from django.db import Error, connection
 from django.db.models import Min, Q, QuerySet
 
 from feeds.errors import TransientError
+from feeds.models import translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState
 from watchlist.alert_models import Delivery
 from watchlist.alerts.delivery.turns import DueFiring, Receiver, Turn
@@ -73,17 +73,9 @@ class OutboxUnavailable(TransientError):
     """The database does not answer or is locked, or the tables of deliveries do not exist yet."""
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+def translate_errors() -> AbstractContextManager[None]:
     """Turns database errors into OutboxUnavailable."""
-    try:
-        yield
-    except Error as error:
-        if not connection.in_atomic_block:
-            connection.close()  # a broken connection would be used again
-        raise OutboxUnavailable(
-            f"deliveries cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+    return translate_database_errors(OutboxUnavailable, "deliveries")
 
 
 def find_due(now: datetime, gather: timedelta) -> list[DueLane]:

@@ -1,0 +1,53 @@
+"""Fires alerts on missing prices, for symbols whose updates would arrive."""
+
+from collections.abc import Callable, Mapping
+
+from feeds.source_names import SIMULATED
+from feeds.store.feed_state import FeedState
+from watchlist.alerts.evaluator import Evaluator
+from watchlist.prices.source_states import CONNECTED, find_symbol_state
+
+SECOND_US = 1_000_000
+
+
+class SilenceWatch:
+    """Remembers since when the updates of each symbol would arrive, in unix microseconds.
+
+    `owns` says whether this engine reads the updates of a symbol. `find_sources` returns the states of all sources
+    except `simulated`. `now` returns unix seconds.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        owns: Callable[[str], bool],
+        find_sources: Callable[[], Mapping[str, FeedState]],
+        now: Callable[[], float],
+    ) -> None:
+        self._evaluator = evaluator
+        self._owns = owns
+        self._find_sources = find_sources
+        self._now = now
+        self._seen_since: dict[str, int] = {}
+
+    def check(self) -> None:
+        """Fires alerts on missing prices. Must be called often, and only while the engine is not behind."""
+        symbols = self._evaluator.find_silent()
+        now, states = int(self._now() * SECOND_US), self._find_sources() if symbols else {}
+        self._seen_since = {
+            symbol: self._seen_since.get(symbol, now)
+            for symbol, source in symbols.items()
+            if self._owns(symbol) and _would_arrive(symbol, source, states)
+        }
+        self._evaluator.fire_silent(now, self._seen_since)
+
+    def reset(self) -> None:
+        """Notes that the engine is behind, so that it does not see missing prices."""
+        self._seen_since.clear()
+
+
+def _would_arrive(symbol: str, source: str, states: Mapping[str, FeedState]) -> bool:
+    state = states.get(source)
+    if source == SIMULATED:
+        return True
+    return state is not None and state.state == CONNECTED and not find_symbol_state(state, symbol)
