@@ -64,6 +64,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         ledger.prepare()
         figures = ledger.play()
         found = read_firings()
+    (folder / "found.json").write_text(json.dumps(found))
     # The script runs alone: -I keeps it from importing anything of this project.
     subprocess.run([sys.executable, "-I", str(FOLDER / "brute_force.py"), str(folder)], check=True)
     wrong = json.loads((folder / "armed_wrongly.json").read_text())

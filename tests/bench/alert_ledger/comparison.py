@@ -32,6 +32,7 @@ def compare(expected: list[Firing], found: list[Firing], kind: Callable[[int], s
         "missed": len(missed),
         "twice": sum(count - 1 for count in fired.values()),
         "extra": len(extra),
+        "missed or extra by kind": _count(kind(key[0]) for key in [*missed, *extra]),
         "other numbers": len(unequal),
         "other late marks": len(late),
         "examples": {

@@ -35,7 +35,7 @@ class FastCommand:
 
 
 class Engines(threading.Thread):
-    """Keeps one or two alert engines running, and kills them `kills` times at random moments of `seconds`.
+    """Runs an alert engine. From `start` on, kills engines `kills` times at random moments of `seconds` seconds.
 
     A second engine joins and leaves in between, and is killed too. A killed engine is started again at once. `counts`
     says what was done.
@@ -81,12 +81,16 @@ class Engines(threading.Thread):
     def stop(self) -> list[int]:
         """Ends all engines in an orderly way. Returns their exit statuses."""
         self._stopped.set()
-        self.join()
+        self._join_thread()
         return [engine.end() for engine in self._engines]
+
+    def _join_thread(self) -> None:
+        if self.ident is not None:
+            self.join()
 
     def kill_all(self) -> None:
         """Ends all engines at once if they still run, such as after an error."""
         self._stopped.set()
-        self.join()
+        self._join_thread()
         for engine in self._engines:
             engine.kill()

@@ -44,11 +44,12 @@ class Player:
             wait = started + number * BATCH_SECONDS - time.clock_gettime(time.CLOCK_REALTIME)
             time.sleep(max(wait, 0))
             self.delay = max(self.delay, -wait)
-            self._send(list(records))
+            self.send(list(records))
         if self._producer.flush(60) or self._refused:
             raise RuntimeError("Kafka did not acknowledge all records of the walk")
 
-    def _send(self, records: list[Arrival]) -> None:
+    def send(self, records: list[Arrival]) -> None:
+        """Writes these records at once."""
         now = int(time.time() * 1e6)
         csv.writer(self._file).writerows(record._replace(at=now) for record in records)
         pipe = self._quotes.pipeline(transaction=False)
