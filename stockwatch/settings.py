@@ -11,6 +11,7 @@ from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
+from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
 from stockwatch.server_urls import read_database_url, read_email_url
@@ -65,10 +66,13 @@ _redis_layer = (
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
+KAFKA_OPTIONS = read_kafka_options(env)
 _TOPIC = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"
 _TOPIC_DESCRIPTION = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not . or .."
 KAFKA_TOPIC = env.matching_text("KAFKA_TOPIC", "market_ticks", _TOPIC, _TOPIC_DESCRIPTION)
 KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", minimum="1m")
+KAFKA_TOPIC_PARTITIONS = env.integer("KAFKA_TOPIC_PARTITIONS", 4, minimum=1, maximum=1000)
+KAFKA_TOPIC_REPLICAS = env.integer("KAFKA_TOPIC_REPLICAS", 3, minimum=1, maximum=10)
 KAFKA_DLQ_TOPIC = env.matching_text("KAFKA_DLQ_TOPIC", "market_ticks.dlq", _TOPIC, _TOPIC_DESCRIPTION)
 if KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
     raise BadVariable(
@@ -124,6 +128,7 @@ if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
 # --- Alert engine ---------------------------------------------------------------------------------------------------
 ALERTS_GROUP_ID = env.matching_text("ALERTS_GROUP_ID", "stock-alerts-group", _GROUP, _GROUP_DESCRIPTION)
 ALERTS_METRICS_PORT = env.integer("ALERTS_METRICS_PORT", 0, maximum=65535)
+ALERTS_RETENTION = env.duration("ALERTS_RETENTION", "8760h", minimum="24h")
 if ALERTS_GROUP_ID in {KAFKA_GROUP_ID, RECORDER_GROUP_ID}:
     raise BadVariable("ALERTS_GROUP_ID", ALERTS_GROUP_ID, "another group than processor and recorder have")
 

@@ -10,8 +10,9 @@ class Kind(StrEnum):
     """What an alert watches.
 
     UP, DOWN and EITHER watch a price level. DAY_PERCENT watches the change from the reference price: a positive percent
-    is a rise, a negative percent is a fall. The kinds after DAY_PERCENT are names for later versions.
-    `alerts.conditions.CREATABLE` lists the kinds that a person can create.
+    is a rise, a negative percent is a fall. WINDOW_PERCENT watches the change within a window of time. The highs and
+    lows are those of the market day or of 52 weeks. NO_PRICE is a name for a later version. docs/alerts.md defines each
+    kind. `alerts.conditions.CREATABLE` lists the kinds that a person can create.
     """
 
     UP = "up"

@@ -101,9 +101,9 @@ class Firing(models.Model):
     """One event: the condition of an alert became true. An alert fires at most once per arming.
 
     The update that caused the firing has the price `price`, the time `timestamp` (microseconds, from the exchange) and
-    the number `seq_id`. `level` is the level that the price reached; `reference` is the reference price of the day, or
-    null if the alert has none. `side` is the side on which the alert was armed. `late` says that a newer update of the
-    symbol had arrived before.
+    the number `seq_id`. `level` is the level that the price reached; `reference` is the price to which a percentage
+    refers, or null if the alert has none. `side` is the side on which the alert was armed. `late` says that a newer
+    update of the symbol had arrived before.
 
     `received_at` is the time at which Kafka got the update, or null if it is unknown. The engine evaluated the update
     at `evaluated_at` and began to write this row at `recorded_at`. `blind_us` says for how many microseconds the alert

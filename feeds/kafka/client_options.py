@@ -1,10 +1,13 @@
 """Builds the options of every Kafka client, and reports client errors as outages."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from django.conf import settings
 
 from feeds.retry import Outage
 
@@ -23,8 +26,10 @@ EMBEDDED: dict[str, Any] = {
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
     """Returns the options of a Kafka client. The options in `extra` take precedence.
 
-    `outage` begins when the client reports that Kafka is unavailable.
+    `outage` begins when the client reports that Kafka is unavailable. Raises SystemExit if the client library refuses
+    an option of the setting KAFKA_OPTIONS.
     """
+    check_options(tuple(settings.KAFKA_OPTIONS.items()))
     return {
         "bootstrap.servers": brokers,
         "client.id": "stockwatch",
@@ -38,7 +43,20 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
         "socket.timeout.ms": 5000,
         # How soon new partitions are read. The default is five minutes.
         "topic.metadata.refresh.interval.ms": 5000,
+        **settings.KAFKA_OPTIONS,
     } | dict(extra or {})
+
+
+@cache
+def check_options(options: tuple[tuple[str, str], ...]) -> None:
+    """Raises SystemExit with one line if the client library refuses one of these options, or cannot read a file."""
+    if not options:
+        return
+    try:
+        quiet: dict[str, Any] = {"log_level": 0, "error_cb": ignore_errors}
+        AdminClient(quiet | dict(options))
+    except KafkaException as error:
+        raise SystemExit(f"stockwatch: the Kafka settings cannot be used: {error.args[0].str()}") from error
 
 
 class ErrorCallback:

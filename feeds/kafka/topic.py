@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
+from django.conf import settings
 
 from feeds.errors import BrokerUnavailable, TopicRefused
 from feeds.kafka.client_options import Options, client_options, ignore_errors
@@ -19,8 +20,6 @@ from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 
-PARTITIONS = 4
-REPLICAS = 3
 AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
@@ -86,7 +85,7 @@ class Topic:
         if description.embedded:
             self._metadata(self._name)
         else:
-            self._create(min(REPLICAS, description.brokers), retention)
+            self._create(min(settings.KAFKA_TOPIC_REPLICAS, description.brokers), retention)
         return self._await_created(wait)
 
     def _await_created(self, wait: Callable[[float], object]) -> TopicDescription:
@@ -102,7 +101,7 @@ class Topic:
     def _create(self, replicas: int, retention: timedelta) -> None:
         """Creates the topic, if necessary with fewer replicas or with the retention of the cluster."""
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
-        if replicas < REPLICAS:
+        if replicas < settings.KAFKA_TOPIC_REPLICAS:
             self._log_fewer_replicas(replicas, "too few brokers")
         while (error := self._request_creation(replicas, config)) is not None:
             if error.code() == KafkaError.INVALID_REPLICATION_FACTOR and replicas > 1:
@@ -120,13 +119,14 @@ class Topic:
                 raise BrokerUnavailable(f"the topic {self._name} could not be created yet: {error.str()}")
 
     def _log_fewer_replicas(self, replicas: int, reason: str) -> None:
+        wanted = settings.KAFKA_TOPIC_REPLICAS
         log.warning(
-            "topic created with fewer replicas", topic=self._name, replicas=replicas, wanted=REPLICAS, reason=reason
+            "topic created with fewer replicas", topic=self._name, replicas=replicas, wanted=wanted, reason=reason
         )
 
     def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
         """Sends one request to create the topic. Returns the error, or None if the topic exists now."""
-        topic = NewTopic(self._name, PARTITIONS, replicas, config=config)
+        topic = NewTopic(self._name, settings.KAFKA_TOPIC_PARTITIONS, replicas, config=config)
         try:
             self._admin().create_topics([topic], request_timeout=CREATE_TIMEOUT_SECONDS)[self._name].result()
         except KafkaException as error:
@@ -144,15 +144,15 @@ class Topic:
         if topic is None or (topic.error is not None and topic.error.code() != KafkaError.LEADER_NOT_AVAILABLE):
             raise TopicRefused(
                 f"the topic {self._name} does not exist and this client is not authorized to create it: "
-                f"{refusal.str()}; create it with {PARTITIONS} partitions, or authorize the client"
+                f"{refusal.str()}; create it with {settings.KAFKA_TOPIC_PARTITIONS} partitions, or authorize the client"
             )
 
     def _log_differences(self, description: TopicDescription, retention: timedelta) -> None:
         differences = {}
-        if description.partitions != PARTITIONS:
-            differences["partitions"] = f"{description.partitions}, not {PARTITIONS}"
-        if description.replicas != REPLICAS:
-            differences["replicas"] = f"{description.replicas}, not {REPLICAS}"
+        if description.partitions != settings.KAFKA_TOPIC_PARTITIONS:
+            differences["partitions"] = f"{description.partitions}, not {settings.KAFKA_TOPIC_PARTITIONS}"
+        if description.replicas != settings.KAFKA_TOPIC_REPLICAS:
+            differences["replicas"] = f"{description.replicas}, not {settings.KAFKA_TOPIC_REPLICAS}"
         if not description.embedded and (actual := self._retention_ms()) is not None:
             wanted = str(retention // timedelta(milliseconds=1))
             if actual != wanted:

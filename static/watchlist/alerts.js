@@ -264,3 +264,4 @@ function announce(text) {
 }
 
 export const firedAlerts = new FiredAlerts();
+export const add = (firing) => firedAlerts.add(firing);

@@ -7,13 +7,6 @@ const FAILURES_BEFORE_FALLBACK = 3;
 const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
 const MAX_DELAY_MS = 5000; // of the socket's next attempt
 const MAX_DELAY_BESIDE_STREAM_MS = 60000;
-const REASONS = {
-  origin: "not allowed from this site",
-  "address rate": "too many connections from your address",
-  full: "the server is full",
-  "sign in": "signed out: reload the page",
-  "no tickers": "the database does not answer",
-};
 
 export class PriceFeed {
   #status;
@@ -151,5 +144,7 @@ async function fetchRefusalReason() {
   const answer = await fetch("/ws/status", { cache: "no-store" });
   if (!answer.ok) return "";
   const { ok, reason } = await answer.json();
-  return ok ? "" : (REASONS[reason] ?? "");
+  if (ok) return "";
+  const { REASONS } = await import("./refusals.js");
+  return REASONS[reason] ?? "";
 }

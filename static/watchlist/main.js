@@ -41,7 +41,7 @@ const feed = new PriceFeed(status, {
   onTicker: applyTicker,
   onFeed: (frame) => quotes.applyFeed(frame).then(paint),
   onList: (frame) => lists.follow(frame),
-  onAlert: async (frame) => (await import("./alerts.js")).firedAlerts.add(frame),
+  onAlert: async (frame) => (await import("./alerts.js")).add(frame),
   onService: (frame) => lists.setAvailable(frame.lists !== false),
   onTime: (serverTime, localTime) => clock.set(serverTime, localTime),
   onChange: paint,

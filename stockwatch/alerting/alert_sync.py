@@ -4,7 +4,9 @@ People change alerts in the database; the evaluation changes their states in mem
 `follow`, changes of the evaluation leave by `write`.
 """
 
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -14,25 +16,40 @@ from watchlist.alert_kinds import State
 from watchlist.alerts import engine_storage
 from watchlist.alerts.engine_storage import Results, split_results
 from watchlist.alerts.evaluator import Evaluator
+from watchlist.alerts.records import Progress
 
 log = structlog.get_logger(__name__)
 
+PROGRESS_DELAY_SECONDS = 5.0
+"""How late the progress of symbols is written.
+
+A killed engine may not have known the newest alerts. A restarted engine evaluates the updates of this time again, which
+changes nothing for the alerts that were known. `engine.REPLAY_SECONDS` must be longer.
+"""
+
 
 class AlertSync:
-    """Reads and writes the alerts of one evaluation. `now` returns unix seconds.
+    """Reads and writes the alerts of one evaluation.
+
+    `now` returns unix seconds. `clock` returns seconds since any fixed moment.
 
     Each method raises AlertsUnavailable if the database does not answer. The same call may then be repeated.
     """
 
-    def __init__(self, evaluator: Evaluator, now: Callable[[], float]) -> None:
+    def __init__(
+        self, evaluator: Evaluator, now: Callable[[], float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._evaluator = evaluator
         self._now = now
+        self._clock = clock
         self._followed_to = datetime.fromtimestamp(0, UTC)
         self._stale: set[int] = set()
         """The ids of alerts that must be read again, because the database has another version of them."""
         self._unusable: dict[int, int] = {}
         """A dict from the id of an alert to a version that cannot be evaluated. Another version is tried again."""
         self._unwritten: list[Results] = []
+        self._young_progress: deque[tuple[float, Sequence[Progress]]] = deque()
+        """Progress that will be written later, with the time at which it was taken."""
 
     def load(self) -> None:
         """Reads the progress of all symbols and all active alerts."""
@@ -53,11 +70,22 @@ class AlertSync:
             self._evaluator.restore(progress)
 
     def write(self, *, with_progress: bool) -> None:
-        """Writes all changes and firings of the evaluation, and the progress of symbols if `with_progress` is true."""
+        """Writes all changes and firings of the evaluation.
+
+        If `with_progress` is true, also writes how far the symbols were PROGRESS_DELAY_SECONDS ago.
+        """
         self._write_parts()
-        progress = self._evaluator.take_progress() if with_progress else []
+        progress = self._take_progress() if with_progress else []
         self._unwritten += split_results(Results(*self._evaluator.take_changes(), progress, self._time()))
         self._write_parts()
+
+    def _take_progress(self) -> list[Progress]:
+        now = self._clock()
+        self._young_progress.append((now, self._evaluator.take_progress()))
+        progress: dict[str, Progress] = {}
+        while self._young_progress and self._young_progress[0][0] <= now - PROGRESS_DELAY_SECONDS:
+            progress |= {each.symbol: each for each in self._young_progress.popleft()[1]}
+        return list(progress.values())
 
     def _write_parts(self) -> None:
         while self._unwritten:

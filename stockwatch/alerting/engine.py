@@ -27,8 +27,10 @@ from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
-from watchlist.alerts.engine_storage import read_range, read_reference
+from watchlist.alerts.engine_storage import read_reference
 from watchlist.alerts.evaluator import Evaluator
+from watchlist.alerts.kinds.past_prices import FindCloses
+from watchlist.alerts.kinds.recorded_prices import read_minutes, read_range
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +56,7 @@ class AlertEngine:
     """Reads updates from Kafka and writes the firings of alerts.
 
     `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
-    returns seconds since any fixed moment, `now` returns unix seconds.
+    returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` finds the prices of windows.
     """
 
     def __init__(
@@ -65,14 +67,15 @@ class AlertEngine:
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        find_closes: FindCloses = read_minutes,
     ) -> None:
         self._source = source
         self._publish = publish
         self._rng = rng or Random()  # noqa: S311
         self._clock = clock
         self._now = now
-        self._evaluator = Evaluator(calendar, read_reference, read_range)
-        self._sync = AlertSync(self._evaluator, now)
+        self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
+        self._sync = AlertSync(self._evaluator, now, clock)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._sync_at = 0.0
         self._paused = False

@@ -58,14 +58,17 @@ SESSION_TIMEOUT = "3s"
 PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start."""
 READY_TIMEOUT_SECONDS = 30.0
-OTHER_REDIS = (
-    "REDIS_URL",
-    "REDIS_CA_FILE",
-    "REDIS_CERT_FILE",
-    "REDIS_KEY_FILE",
-    "REDIS_SENTINELS",
-)
-"""The variables that describe another Redis than the one that the stack starts. They are empty for its programs."""
+OTHER_REDIS = dict.fromkeys(("REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SENTINELS"), "")
+"""Variables that describe another Redis than the one that the stack starts, with their values for its programs."""
+OTHER_KAFKA = {
+    "KAFKA_SECURITY_PROTOCOL": "plaintext",
+    "KAFKA_SASL_USERNAME": "",
+    "KAFKA_CA_FILE": "",
+    "KAFKA_CERT_FILE": "",
+    "KAFKA_KEY_FILE": "",
+    "KAFKA_KEY_PASSWORD": "",
+}
+"""Variables that describe another Kafka, likewise."""
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
@@ -156,15 +159,19 @@ class Stack:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
             self._kafka.start()
             self.overrides |= {"KAFKA_BROKERS": self._kafka.addresses, "KAFKA_SESSION_TIMEOUT": SESSION_TIMEOUT}
+            self._override_other(OTHER_KAFKA)
         if "redis" in self._plan.parts:
             self._redis = RedisServer()
             self._redis.launch()
             self._supervisor.watch("redis", self._redis.process, self._redis.log)
             self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
-            self.overrides |= {name: "" for name in OTHER_REDIS if self._plan.environment.get(name)}
+            self._override_other(OTHER_REDIS)
             if is_cluster_address(self._plan.redis):
                 self.overrides["REDIS_CLUSTER"] = "false"
+
+    def _override_other(self, variables: Mapping[str, str]) -> None:
+        self.overrides |= {name: value for name, value in variables.items() if self._plan.environment.get(name)}
 
     @property
     def page_url(self) -> str:

@@ -102,6 +102,13 @@ def preview(page: Page) -> None:
     page.get_by_role("button", name="Preview").click()
 
 
+def preview_window(page: Page) -> None:
+    page.get_by_label("Condition").select_option("window_percent")
+    page.get_by_label("Percent").fill("-1")
+    page.get_by_label("Time in minutes").fill("90")
+    page.get_by_role("button", name="Preview").click()
+
+
 def make_errors(page: Page) -> None:
     page.get_by_label("Symbol").fill("NOPE")
     page.get_by_label("Level", exact=True).fill("-5")
@@ -144,6 +151,7 @@ def take_lists(photographer: Photographer) -> None:
 def take_forms(photographer: Photographer) -> None:
     photographer.take("new", NEW)
     photographer.take("new-percent", NEW, lambda page: page.get_by_label("Condition").select_option("day_percent"))
+    photographer.take("new-window", NEW, preview_window)
     photographer.take("errors", NEW, make_errors)
     photographer.take("preview", NEW, preview)
     photographer.take("already-true", NEW, create_true)

@@ -5,13 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
+from feeds.models import Ticker
 from tests.support.servers.commands import Command
 from tests.support.waiting import wait_until
-from watchlist.management.commands.purge import DAY_SECONDS, RETRY_SECONDS, purge_daily
+from watchlist.alert_models import Alert, Firing
+from watchlist.management.commands.purge import DAY_SECONDS, RETRY_SECONDS, purge, purge_daily
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -61,3 +64,14 @@ def test_sessions_are_purged_every_day_and_an_hour_after_a_failure(tmp_path: Pat
         purge_daily(stamp, wait)
     assert waits == [(DAY_SECONDS, False), (RETRY_SECONDS, False), (DAY_SECONDS, True)]
     assert not Session.objects.exists()
+
+
+def test_firings_are_purged_after_the_retention(person: User, tickers: list[Ticker], settings):
+    settings.ALERTS_RETENTION = timedelta(days=30)
+    alert = Alert.objects.create(owner=person, ticker=tickers[0], kind="up", level=1.0)
+    for days in (29, 31):
+        recorded = timezone.now() - timedelta(days=days)
+        order = {"arming": days, "side": -1, "timestamp": 1, "seq_id": 1}
+        Firing.objects.create(alert=alert, price=1.0, evaluated_at=recorded, recorded_at=recorded, **order)
+    purge()
+    assert [firing.arming for firing in Firing.objects.all()] == [29]

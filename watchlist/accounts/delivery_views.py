@@ -124,13 +124,12 @@ def _ask_for_test(request: HttpRequest, user: User, channel: Channel) -> None:
     if channel not in available_channels(user):
         messages.error(request, "Set this up first.")
     elif is_test_waiting(find_target(user, channel), now):
-        messages.info(request, "The test message is on its way.")
+        return  # the page says that it is on its way
     elif (usage := count_action(f"delivery-test:{user.pk}", HOUR_SECONDS)) and usage.count > TESTS_PER_HOUR:
         minutes = -(-usage.seconds_left // 60)
         messages.error(request, f"You can send {TESTS_PER_HOUR} test messages an hour. Try again in {minutes} minutes.")
     else:
         ask_for_test(user, channel, now)
-        messages.info(request, "The test message is on its way.")
 
 
 def _render(request: HttpRequest, user: User, status: int = 200, **values: Any) -> HttpResponse:

@@ -49,7 +49,7 @@ class AlertStates:
         table, price = self.table, update.price
         if table.conditions[slot] & EXTREME:
             return self._step_extreme(watch, slot, update, newest, received_ms, late=late)
-        level = watch.level(table, slot)
+        level = watch.level(table, slot, update.timestamp)
         if level is None or (table.conditions[slot] & PERCENT and update.timestamp < watch.day_begins):
             return State.ACTIVE  # the level of that day is unknown
         if is_reached(table.sides[slot], level, price):
@@ -116,7 +116,7 @@ class AlertStates:
             arming=table.armings[slot],
             side=Side(table.sides[slot]),
             level=level,
-            reference=watch.reference if table.conditions[slot] & PERCENT else None,
+            reference=watch.reference_of(table, slot, timestamp),
             price=update.price,
             timestamp=timestamp,
             seq_id=update.seq_id,

@@ -10,7 +10,7 @@ from watchlist.alert_kinds import Channel, Kind, Repeat
 from watchlist.errors import BadAlert
 
 EXTREME_KINDS = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
-CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, *EXTREME_KINDS)
+CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS)
 """The kinds that the engine evaluates. No other kind can be created."""
 
 MAX_ALERTS = 200

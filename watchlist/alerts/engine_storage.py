@@ -11,16 +11,15 @@ from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max, Min, QuerySet
+from django.db.models import QuerySet
 
 from feeds.errors import TransientError
 from feeds.models import DayBar, Ticker, translate_database_errors
 from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
-from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, PERCENT_KINDS
+from watchlist.alerts.conditions import CREATABLE, EXTREME_KINDS, MAX_WINDOW_SECONDS, PERCENT_KINDS, WINDOW_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
 from watchlist.prices.change import reference_price
-from watchlist.prices.day import PriceRange
 
 ROWS_PER_READ = 20_000
 KEYS_PER_QUERY = 500
@@ -39,8 +38,8 @@ A transaction may end some time after its `changed_at`, and the clocks of two ma
 FLAGS = tuple(f"by_{channel}" for channel in Channel)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
-    *("pk", "version", "ticker__symbol", "kind", "level", "percent", "repeat", "cooldown_seconds", "expires_at"),
-    *("side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
+    *("pk", "version", "ticker__symbol", "kind", "level", "percent", "window_seconds", "repeat", "cooldown_seconds"),
+    *("expires_at", "side", "arming", "since_timestamp", "since_seq_id", "silent_until"),
 )
 UPDATE = """
 UPDATE watchlist_alert SET state = %s, side = %s, arming = %s, since_timestamp = %s, since_seq_id = %s,
@@ -123,19 +122,6 @@ def read_reference(symbol: str, source: str, day: int) -> float | None:
         close = bars.order_by("-day").values_list("close", flat=True).first()
         base_price = Ticker.objects.filter(symbol=symbol).values_list("base_price", flat=True).first()
     return close if base_price is None else reference_price(base_price, close)
-
-
-def read_range(symbol: str, source: str, first: int, last: int) -> PriceRange | None:
-    """Returns the lowest and the highest price of a symbol in the market days `first` to `last`, both included.
-
-    Returns None if there is no bar of these days. The bar of the running day can be a minute old. Raises
-    AlertsUnavailable.
-    """
-    days = date.fromordinal(first), date.fromordinal(last)
-    with translate_errors():
-        bars = DayBar.objects.filter(tape__symbol=symbol, tape__source=source, day__range=days)
-        found = bars.aggregate(low=Min("low"), high=Max("high"))
-    return None if found["low"] is None else PriceRange(found["low"], found["high"])
 
 
 def split_results(results: Results) -> Iterator[Results]:
@@ -230,12 +216,16 @@ def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> F
 
 
 def _write_progress(progress: Sequence[Progress]) -> None:
-    if progress:
-        names = Progress.__struct_fields__
-        rows = [AlertProgress(**{name: getattr(each, name) for name in names}) for each in progress]
-        AlertProgress.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:]
-        )
+    """Writes the progress of symbols, except where another engine is further, because it has evaluated the symbol."""
+    names = Progress.__struct_fields__
+    known = AlertProgress.objects.select_for_update().order_by("symbol") if progress else AlertProgress.objects.none()
+    orders = {row[0]: row[1:] for row in known.values_list("symbol", "timestamp", "seq_id")}
+    rows = [
+        AlertProgress(**{name: getattr(each, name) for name in names})
+        for each in progress
+        if orders.get(each.symbol, (0, 0)) <= (each.timestamp, each.seq_id)
+    ]
+    AlertProgress.objects.bulk_create(rows, update_conflicts=True, unique_fields=["symbol"], update_fields=names[1:])
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -261,16 +251,33 @@ def _make_records(rows: Iterable[tuple[Any, ...]], skip: SkipAlert) -> list[Aler
 
 def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
     """Returns None if the row has a value that the engine cannot use."""
-    pk, version, symbol, kind, level, percent, repeat, cooldown, expires_at, side, arming, *since, silent_until = row
+    (
+        pk,
+        version,
+        symbol,
+        kind,
+        level,
+        percent,
+        window,
+        repeat,
+        cooldown,
+        expires_at,
+        side,
+        arming,
+        *since,
+        silent_until,
+    ) = row
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
     value = 0.0 if kind in EXTREME_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:
         return None
     if not (0 <= cooldown <= MAX_COUNT and 0 <= arming < MAX_COUNT and 0 < version < MAX_COUNT):
         return None
+    if kind in WINDOW_KINDS and not (window and window % 60 == 0 and window <= MAX_WINDOW_SECONDS):
+        return None
     return AlertRecord(
         *(pk, version, symbol, _KINDS[kind], value, _REPEATS[repeat], cooldown, expires),
-        *(_SIDES[side], arming, (since[0], since[1]), silent_until),
+        *(_SIDES[side], arming, (since[0], since[1]), silent_until, window or 0),
     )
 
 

@@ -11,7 +11,7 @@ from feeds.wire import Update
 from watchlist.alert_kinds import State
 from watchlist.alerts.alert_states import AlertStates, Calendar
 from watchlist.alerts.id_slots import NOT_FOUND
-from watchlist.alerts.kinds.range_finder import FindRange, RangeFinder
+from watchlist.alerts.kinds.past_prices import FindCloses, FindRange, PastPrices
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Order, Progress
 from watchlist.alerts.slot_table import DAY_PERCENT, PERCENT
@@ -24,16 +24,20 @@ FindReference = Callable[[str, str, int], float | None]
 class Evaluator:
     """All active alerts and all symbols.
 
-    `find_reference` and `find_range` may raise an error. The call of `apply`, `put` or `restore` then has no effect,
-    and may be repeated.
+    The functions that find prices may raise an error. The call of `apply`, `put` or `restore` then has no effect, and
+    may be repeated.
     """
 
     def __init__(
-        self, calendar: Calendar, find_reference: FindReference, find_range: FindRange = lambda *_: None
+        self,
+        calendar: Calendar,
+        find_reference: FindReference,
+        find_range: FindRange = lambda *_: None,
+        find_closes: FindCloses = lambda *_: (),
     ) -> None:
         self._calendar = calendar
         self._find_reference = find_reference
-        self._ranges = RangeFinder(find_range)
+        self._past = PastPrices(find_range, find_closes)
         self._states = AlertStates(calendar)
         self._table = self._states.table
         self._watches: dict[str, Watch] = {}
@@ -46,7 +50,7 @@ class Evaluator:
     @property
     def size(self) -> int:
         """The bytes of the index: all arrays with an item per alert."""
-        ladders = [ladder for watch in self._numbered for ladder in (watch.rising, watch.falling)]
+        ladders = [ladder for watch in self._numbered for ladder in watch.ladders]
         return self._table.size + sum(12 * len(ladder) for ladder in [*ladders, self._expiries])
 
     def apply(self, update: Update, source: str, received_ms: int = 0) -> None:
@@ -56,8 +60,8 @@ class Evaluator:
         if timestamp < watch.timestamp or (timestamp == watch.timestamp and update.seq_id <= watch.seq_id):
             self._apply_late(watch, update, received_ms)
             return
-        if timestamp >= watch.day_ends or source != watch.source:
-            self._begin_day(watch, update, source)
+        if timestamp >= watch.turns_at or source != watch.source:
+            self._turn(watch, update, source)
         watch.timestamp, watch.seq_id, watch.price = timestamp, update.seq_id, price
         watch.recent.append(update)
         if watch.low < price < watch.high:
@@ -66,6 +70,15 @@ class Evaluator:
             watch.widen(price, (timestamp, update.seq_id))
             return
         self._apply_reached(watch, update, received_ms)
+
+    def _turn(self, watch: Watch, update: Update, source: str) -> None:
+        """Begins the market day or the bar of an update."""
+        is_same = source == watch.source
+        if update.timestamp >= watch.day_ends or not is_same:
+            self._begin_day(watch, update, source)
+        if is_same and watch.timestamp:
+            watch.windows.add((watch.timestamp, watch.seq_id, watch.price))
+        watch.turn(update.timestamp)
 
     def _watch(self, symbol: str) -> Watch:
         watch = self._watches.get(symbol)
@@ -117,7 +130,7 @@ class Evaluator:
         watch = self._watch(record.symbol)
         if record.kind is DAY_PERCENT and watch.timestamp and watch.reference is None:
             self._look_up_reference(watch)
-        self._ranges.prepare(watch, record.kind)
+        self._past.prepare(watch, record)
         self.remove(record.id)
         slot = self._table.add(record, watch.number)
         watch.count += 1
@@ -204,11 +217,14 @@ class Evaluator:
             reference: float | None = watch.price
         else:
             reference = self._find_reference(watch.symbol, source, day)
-        ranges = self._ranges.find(watch, source, day)
+        ranges = self._past.find(watch, source, day)
+        closes = self._past.closes(watch, source, update.timestamp) if source != watch.source else None
         slots = self._unplace_percents(watch)
         watch.source, watch.reference = source, reference
         watch.set_day(day, days)
         watch.extremes.begin_day(*ranges)
+        if closes is not None:
+            watch.windows.replace(closes)
         if watch.timestamp:
             self._settle(watch, slots, update)
         for slot in slots:
@@ -247,9 +263,14 @@ class Evaluator:
         watch = self._watch(progress.symbol)
         if (progress.timestamp, progress.seq_id) <= watch.order:
             return
-        ranges = self._ranges.restore(watch, progress)
+        ranges = self._past.restore(watch, progress)
+        closes = self._past.closes(watch, progress.source, progress.timestamp)
+        if progress.source != watch.source:
+            watch.windows.replace(())
         slots = self._unplace_percents(watch)
         watch.restore(progress, self._calendar.of(progress.source), *ranges)
+        for close in closes:
+            watch.windows.add(close)
         for slot in [*slots, *watch.pop_arrived(self._table)]:
             watch.place(self._table, slot)
         watch.refresh()

@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from math import inf
 
 
@@ -40,6 +41,10 @@ class Ladder:
         """Removes a level that was added for `slot`."""
         at = self._slots.index(slot, bisect_left(self._keys, self._sign * level))
         del self._keys[at], self._slots[at]
+
+    def reached_if(self, is_reached: Callable[[float], bool]) -> "array[int]":
+        """Returns the slots of all alerts whose level is reached. All levels behind a reached one must be reached."""
+        return self._slots[bisect_left(self._keys, True, key=lambda key: is_reached(self._sign * key)) :]
 
     def reached(self, price: float) -> "array[int]":
         """Returns the slots of all alerts whose level the price reaches."""

@@ -9,12 +9,16 @@ from watchlist.alert_kinds import Kind, Repeat, Side, State
 
 Order = tuple[int, int]
 
+Close = tuple[int, int, float]
+"""An update that was the newest one of its bar: timestamp, seq_id and price."""
+
 
 class AlertRecord(msgspec.Struct, frozen=True, gc=False):
     """An active alert as the database holds it.
 
-    `value` is the level or the percent of the condition. `since` is the order of the update at which the alert was last
-    armed or last fired. `expires` is 0 if the alert never expires.
+    `value` is the level or the percent of the condition, and `window_seconds` the length of its window; both are 0 if
+    the kind has none. `since` is the order of the update at which the alert was last armed or last fired. `expires` is
+    0 if the alert never expires.
     """
 
     id: int
@@ -29,6 +33,7 @@ class AlertRecord(msgspec.Struct, frozen=True, gc=False):
     arming: int = 0
     since: Order = (0, 0)
     silent_until: int = 0
+    window_seconds: int = 0
 
 
 class AlertChange(msgspec.Struct, frozen=True, gc=False):

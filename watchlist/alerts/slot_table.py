@@ -1,4 +1,4 @@
-"""Holds the state of many alerts in arrays, 67 bytes per alert. Pure.
+"""Holds the state of many alerts in arrays, 69 bytes per alert. Pure.
 
 An alert has a slot: the index of the alert's values in all arrays. The slot of a removed alert is used again.
 """
@@ -10,12 +10,13 @@ from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.id_slots import IdSlots
 from watchlist.alerts.records import AlertChange, AlertRecord, Order
 
-RISE, FALL, PERCENT, EXTREME, YEAR = 1, 2, 4, 8, 16
+RISE, FALL, PERCENT, EXTREME, YEAR, WINDOW = 1, 2, 4, 8, 16, 32
 """Bits of a condition.
 
 RISE: the alert fires if the price rises to the level. FALL: it fires if the price falls to the level. PERCENT: the
 value of the alert is a percent, from which the level is computed. EXTREME: the alert fires at a new high (with RISE) or
-low (with FALL) of the day, or with YEAR of 52 weeks.
+low (with FALL) of the day, or with YEAR of 52 weeks. WINDOW: the value is a percent of the price at the beginning of a
+window.
 """
 
 DAY_HIGH, DAY_LOW = EXTREME | RISE, EXTREME | FALL
@@ -24,7 +25,7 @@ YEAR_HIGH, YEAR_LOW = YEAR | DAY_HIGH, YEAR | DAY_LOW
 # In Python 3.11, reading a member of an enumeration takes several times as long as reading a global name. With these
 # names, a million alerts are loaded a second sooner.
 BELOW, NONE, ABOVE = Side.BELOW, Side.NONE, Side.ABOVE
-DAY_PERCENT = Kind.DAY_PERCENT
+DAY_PERCENT, WINDOW_PERCENT = Kind.DAY_PERCENT, Kind.WINDOW_PERCENT
 
 CONDITIONS = {
     Kind.UP: RISE,
@@ -44,8 +45,8 @@ def condition_of(kind: Kind, value: float) -> int:
 
     Raises ValueError for a kind that cannot be evaluated.
     """
-    if kind is DAY_PERCENT:
-        return PERCENT | (RISE if value > 0 else FALL)
+    if kind is DAY_PERCENT or kind is WINDOW_PERCENT:
+        return (PERCENT if kind is DAY_PERCENT else WINDOW) | (RISE if value > 0 else FALL)
     bits = CONDITIONS.get(kind)
     if bits is None:
         raise ValueError(f"alerts of the kind {kind} cannot be evaluated")
@@ -53,9 +54,9 @@ def condition_of(kind: Kind, value: float) -> int:
 
 
 class SlotTable:
-    """The state of alerts, in arrays by slot.
+    """The state of alerts, in arrays by slot. AlertRecord explains most arrays.
 
-    `watches` holds the number of the symbol's watch. AlertRecord explains the other arrays.
+    `watches` holds the number of the symbol's watch. `minutes` holds the lengths of windows.
     """
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class SlotTable:
         self.armings = array("I")
         self.versions = array("I")
         self.watches = array("I")
+        self.minutes = array("H")
         self.conditions = array("B")
         self.repeats = array("B")
         self.sides = array("b")
@@ -98,6 +100,7 @@ class SlotTable:
         self.cooldowns[slot], self.armings[slot] = record.cooldown_seconds, record.arming
         self.versions[slot], self.watches[slot] = record.version, watch
         self.conditions[slot], self.sides[slot] = condition, record.side
+        self.minutes[slot] = record.window_seconds // 60
         self.repeats[slot] = REPEATS.index(record.repeat)
         self._slots.add(slot)
         return slot

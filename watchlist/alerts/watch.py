@@ -10,9 +10,10 @@ from typing import Protocol
 from feeds.wire import Update
 from watchlist.alerts.conditions import percent_level
 from watchlist.alerts.kinds.extremes import NOTHING, Extremes
+from watchlist.alerts.kinds.windows import MAX_DELAY_US, Windows
 from watchlist.alerts.ladder import Ladder
-from watchlist.alerts.records import Order, Progress
-from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RISE, SlotTable
+from watchlist.alerts.records import Close, Order, Progress
+from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, PERCENT, RISE, WINDOW, SlotTable
 from watchlist.prices.day import PriceRange
 
 RECENT_US = 10_000_000
@@ -62,6 +63,8 @@ class Watch:
         "symbol",
         "timestamp",
         "top",
+        "turns_at",
+        "windows",
     )
 
     def __init__(self, symbol: str, number: int) -> None:
@@ -81,6 +84,8 @@ class Watch:
         self.percent_slots = array("I")
         self.later: list[tuple[Order, int, int]] = []
         self.extremes = Extremes()
+        self.windows = Windows()
+        self.turns_at: float = 0
 
     @property
     def order(self) -> Order:
@@ -105,6 +110,18 @@ class Watch:
 
     def set_day(self, day: int, days: Days) -> None:
         self.day, self.day_begins, self.day_ends = day, days.begin(day), days.begin(day + 1)
+        self.turns_at = 0
+
+    def turn(self, timestamp: int) -> None:
+        """Begins the bar of an update with this time. The bases of the windows change."""
+        self.windows.turn(timestamp)
+        self.turns_at = min(self.windows.turns_at, self.day_ends)
+        self.refresh()
+
+    @property
+    def ladders(self) -> Iterator[Ladder]:
+        """All ladders with alerts of the symbol."""
+        yield from (self.rising, self.falling, *self.extremes.ladders.values(), *self.windows.ladders)
 
     def forget_old(self) -> None:
         """Drops updates that are more than RECENT_US older than the newest one."""
@@ -113,12 +130,24 @@ class Watch:
             self.recent.popleft()
         self.extremes.forget(oldest)
 
-    def level(self, table: SlotTable, slot: int) -> float | None:
-        """Returns the level of an alert. Returns None for a percent while the reference price is unknown."""
+    def level(self, table: SlotTable, slot: int, timestamp: int = 0) -> float | None:
+        """Returns the level of an alert for an update with this time.
+
+        Returns None for a percent while the price is unknown to which it refers.
+        """
         value = table.values[slot]
-        if not table.conditions[slot] & PERCENT:
+        if not table.conditions[slot] & (PERCENT | WINDOW):
             return value
-        return None if self.reference is None else percent_level(self.reference, value)
+        reference = self.reference_of(table, slot, timestamp)
+        return None if reference is None else percent_level(reference, value)
+
+    def reference_of(self, table: SlotTable, slot: int, timestamp: int) -> float | None:
+        """Returns the price to which the percent of an alert refers, for an update with this time."""
+        condition = table.conditions[slot]
+        if condition & WINDOW:
+            is_too_late = timestamp < self.timestamp - MAX_DELAY_US
+            return None if is_too_late else self.windows.open(table.minutes[slot]).base_at(timestamp)
+        return self.reference if condition & PERCENT else None
 
     def place(self, table: SlotTable, slot: int) -> None:
         """Adds the levels at which the state of an alert changes next."""
@@ -134,6 +163,12 @@ class Watch:
         side, condition = table.sides[slot], table.conditions[slot]
         if condition & EXTREME:
             yield self.extremes.ladder(condition), table.silent_until[slot]
+            return
+        if condition & WINDOW:
+            yield (
+                self.windows.open(table.minutes[slot]).ladder(side, is_rise=bool(condition & RISE)),
+                table.values[slot],
+            )
             return
         level = self.level(table, slot)
         if level is None:
@@ -159,13 +194,16 @@ class Watch:
         The update must have been added to `extremes`.
         """
         levels = *self.rising.reached(update.price), *self.falling.reached(update.price)
-        return [*levels, *self.extremes.reached(update.timestamp)]
+        changes = self.windows.reached(update.price, update.timestamp)
+        return [*levels, *self.extremes.reached(update.timestamp), *changes]
 
     def add_late(self, update: Update) -> None:
-        """Adds a late update to `extremes`, unless the update belongs to an earlier day."""
+        """Adds a late update to `extremes`, unless the update belongs to an earlier day, and to `windows`."""
         self.extremes.beaten = NOTHING
         if update.timestamp >= self.day_begins and self.extremes.add(update):
             self.saved = (0, 0)  # the progress has changed, although the newest update has not
+        if update.timestamp >= self.timestamp - MAX_DELAY_US:
+            self.windows.add(close_of(update))
 
     def wait_for(self, table: SlotTable, slot: int) -> None:
         """Keeps an alert until the update arrives at which the alert was armed."""
@@ -187,8 +225,9 @@ class Watch:
 
     def refresh(self) -> None:
         """Computes the limits after a change of the levels, or of the market day."""
-        self.bottom = inf if self.later else self.falling.next_level
-        self.top = self.rising.next_level
+        low, high = self.windows.limits()
+        self.bottom = inf if self.later else max(self.falling.next_level, low)
+        self.top = min(self.rising.next_level, high)
         self._set_limits()
 
     def widen(self, price: float, order: Order) -> None:
@@ -199,6 +238,11 @@ class Watch:
     def _set_limits(self) -> None:
         self.low = max(self.bottom, nextafter(self.extremes.day_low, -inf))
         self.high = min(self.top, nextafter(self.extremes.day_high, inf))
+
+
+def close_of(update: Update) -> Close:
+    """Returns the update as the newest one of its bar."""
+    return update.timestamp, update.seq_id, update.price
 
 
 def _to_columns(prices: PriceRange) -> tuple[float | None, float | None]:

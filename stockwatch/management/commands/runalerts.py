@@ -15,6 +15,7 @@ from feeds.store.connection import connect
 from stockwatch.alerting.background_publisher import BackgroundPublisher
 from stockwatch.alerting.engine import AlertEngine
 from stockwatch.alerting.state_publisher import StatePublisher
+from watchlist.alerts.kinds.recorded_prices import RecordedCloses
 
 
 class Command(BaseCommand):
@@ -30,7 +31,8 @@ class Command(BaseCommand):
         calendar = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
         publisher = BackgroundPublisher(StatePublisher(connect(settings.REDIS)))
         try:
-            complete = AlertEngine(source, calendar, publisher.publish).run(stop)
+            closes = RecordedCloses(connect(settings.REDIS))
+            complete = AlertEngine(source, calendar, publisher.publish, find_closes=closes.find).run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error

@@ -1,6 +1,6 @@
 """Computes which alerts must fire, in the plainest way: `python brute_force.py FOLDER`.
 
-Follows the definitions of the alerts in docs/design.md. Imports nothing of the project, so that an error in the engine
+Follows the definitions in docs/alerts.md. Imports nothing of the project, so that an error in the engine
 is not repeated here. All times are in unix microseconds. An order is a pair (timestamp, seq_id).
 
 FOLDER holds:
@@ -17,6 +17,7 @@ Writes `expected.jsonl`: a firing per line.
 import csv
 import json
 import sys
+from bisect import bisect_left, insort
 from datetime import UTC, datetime, time, timedelta
 from multiprocessing import Pool
 from pathlib import Path
@@ -26,6 +27,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 YEAR_DAYS = 52 * 7
 """How many days before the running day count for 52-week highs and lows."""
+
+MAX_DELAY = 10 * SECOND
+"""An update that is later than this counts for nothing in windows."""
+
+LONG_WINDOW = 600
+"""The length in seconds from which on a window has bars of a minute. Shorter ones have bars of a second."""
 
 EXTREMES = ("day_high", "day_low", "year_high", "year_low")
 EXPIRY_SLACK = 5 * SECOND
@@ -50,12 +57,13 @@ class Seen:
     `late` says that a newer update came before. `newest` is the order of the newest update so far. `day_begins`,
     `day_ends` and `reference` belong to the market day of the newest update. `turns` says that the update begins a
     market day; the first update of a symbol begins none. `beats` holds the kinds whose extreme the update exceeds, each
-    with the extreme before.
+    with the extreme before. `bases` is a dict from window to the price before it.
     """
 
     def __init__(self, row):
         self.at, self.price, self.order = int(row[0]), float(row[2]), (int(row[3]), int(row[4]))
         self.timestamp = self.order[0]
+        self.bases = {}
 
 
 class Day:
@@ -122,18 +130,40 @@ def read_symbols(folder, market):
     return symbols
 
 
+def find_bases(updates, window):
+    """Finds the base of each update: the price of the newest update before the window of the update begins."""
+    bar, known = (SECOND if window < LONG_WINDOW else 60 * SECOND), []
+    for seen in updates:
+        if seen.timestamp >= seen.newest[0] - MAX_DELAY:
+            begins = seen.timestamp // bar * bar - window * SECOND
+            before = bisect_left(known, ((begins, -1), 0.0)) - 1
+            seen.bases[window] = known[before][1] if before >= 0 else None
+            insort(known, (seen.order, seen.price))
+
+
+def reference_of(alert, seen):
+    """Returns the price to which a percentage refers, or None."""
+    if alert["kind"] == "window_percent":
+        return seen.bases.get(alert["window_seconds"])
+    return seen.reference if alert["kind"] == "day_percent" else None
+
+
 def level_of(alert, seen):
-    if alert["kind"] == "day_percent":
-        return float(f"{seen.reference * (1 + alert['percent'] / 100):.12g}")
-    return alert["level"]
+    """Returns the level of an alert at an update; None if the update changes nothing."""
+    if alert["percent"] is None:
+        return alert["level"]
+    reference = reference_of(alert, seen)
+    if alert["kind"] == "day_percent" and seen.timestamp < seen.day_begins:
+        return None  # a late update of an earlier day, whose level is not known any more
+    return None if reference is None else float(f"{reference * (1 + alert['percent'] / 100):.12g}")
 
 
 def may_rise(alert):
-    return alert["kind"] in ("up", "either") or (alert["kind"] == "day_percent" and alert["percent"] > 0)
+    return alert["kind"] in ("up", "either") or (alert["percent"] is not None and alert["percent"] > 0)
 
 
 def may_fall(alert):
-    return alert["kind"] in ("down", "either") or (alert["kind"] == "day_percent" and alert["percent"] < 0)
+    return alert["kind"] in ("down", "either") or (alert["percent"] is not None and alert["percent"] < 0)
 
 
 def armed_side(alert, level, price):
@@ -168,16 +198,14 @@ def move_level(alert, side, level, seen):
 
 def fire_level(alert, begin, updates):  # noqa: C901 - one loop shows the whole definition
     """Yields the firings of one life of an alert with a level."""
-    percent, level, expires = alert["kind"] == "day_percent", alert["level"], alert["expires"]
+    expires, level, fixed = alert["expires"], alert["level"], alert["percent"] is None
     side, arming, since, silent_until = begin["side"], begin["arming"], tuple(begin["since"]), begin["silent_until"]
     for seen in updates:
         if seen.order <= since:
             continue
-        if percent:
-            if seen.timestamp < seen.day_begins:
-                continue  # a late update of an earlier day, whose level is not known any more
-            level = level_of(alert, seen)
-        if percent and seen.turns:
+        if not fixed and (level := level_of(alert, seen)) is None:
+            continue
+        if alert["kind"] == "day_percent" and seen.turns:
             if (moved := move_level(alert, side, level, seen)) != side or is_reached(side, level, seen.price):
                 side, arming, since = moved, arming + bool(moved), seen.order
             continue
@@ -227,7 +255,7 @@ def make_firing(alert, arming, side, level, seen, optional):
         "arming": arming,
         "side": side,
         "level": level,
-        "reference": seen.reference if alert["kind"] == "day_percent" else None,
+        "reference": reference_of(alert, seen),
         "price": seen.price,
         "timestamp": seen.timestamp,
         "seq_id": seen.order[1],
@@ -268,6 +296,8 @@ def fire(alert, updates):
 
 def is_armed_wrongly(alert, begin, updates):
     """Returns whether a life begins on another side than the update says at which the alert was armed."""
+    if alert["kind"] == "window_percent":
+        return begin["side"] != 0  # the first update after the beginning arms it
     for seen in updates:
         if seen.order == tuple(begin["since"]) and not seen.late:
             return begin["side"] != armed_side(alert, level_of(alert, seen), seen.price)
@@ -277,6 +307,8 @@ def is_armed_wrongly(alert, begin, updates):
 def compute(work):
     """Returns the firings of the alerts of one symbol, and the ids of alerts that were armed on a wrong side."""
     alerts, updates = work
+    for window in {alert["window_seconds"] for alert in alerts if alert["kind"] == "window_percent"}:
+        find_bases(updates, window)
     fired = [each for alert in alerts for each in fire(alert, updates)]
     wrong = [
         alert["id"] for alert in alerts for life in alert["lives"] if is_armed_wrongly(alert, life["begin"], updates)

@@ -1,6 +1,5 @@
 """Creates, pauses, resumes and deletes alerts while the walk runs, as people do, and writes down what they found."""
 
-import argparse
 import json
 import threading
 import time
@@ -14,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from feeds.models import Ticker
-from tests.bench.alert_ledger.population import EPOCH, make_options, time_at
+from tests.bench.alert_ledger.population import EPOCH, OptionMaker, time_at
 from watchlist.alert_models import Alert, AlertProgress
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
@@ -86,11 +85,17 @@ class People(threading.Thread):
     """Does random things with alerts until `stop`. `counts` says how often each thing was done."""
 
     def __init__(
-        self, book: Book, accounts: list[User], tickers: list[Ticker], options: argparse.Namespace, rng: Random
+        self,
+        book: Book,
+        accounts: list[User],
+        tickers: list[Ticker],
+        options: OptionMaker,
+        per_second: float,
+        rng: Random,
     ) -> None:
         super().__init__(name="people")
         self._book, self._accounts, self._tickers = book, accounts, tickers
-        self._per_second, self._seconds, self._rng = options.changes, options.seconds, rng
+        self._options, self._per_second, self._rng = options, per_second, rng
         self._stopped = threading.Event()
         self._prices: dict[str, float] = {}
         self._changed: list[int] = []
@@ -132,7 +137,7 @@ class People(threading.Thread):
         ticker, now = self._rng.choice(self._tickers), int(time.time() * 1e6)
         if ticker.symbol not in self._prices:
             return
-        options = make_options(self._rng, self._prices[ticker.symbol], now, self._seconds)
+        options = self._options.make(self._rng, self._prices[ticker.symbol], now)
         created = AccountAlerts(self._rng.choice(self._accounts)).create(ticker.symbol, options, time_at(now))
         self._book.add(created.alert, ticker.symbol)
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from feeds.models import DayBar, Tape, Ticker
 from feeds.wire import Update
-from tests.bench.alert_ledger.walk import MIDNIGHT_US, Arrival, begin_us
+from tests.bench.alert_ledger.walk import MIDNIGHT_US, Arrival
 from watchlist.alert_kinds import Kind, Repeat
 from watchlist.alert_models import Alert
 from watchlist.alerts.arming import Condition, Market, find_side
@@ -16,6 +16,8 @@ from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, MAX_ALERTS, PERC
 
 EXTREMES = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
 KINDS = {Kind.UP: 3, Kind.DOWN: 3, Kind.EITHER: 2, Kind.DAY_PERCENT: 2} | dict.fromkeys(EXTREMES, 1)
+WINDOW_WEIGHT = 3
+WINDOWS = (60, 120, 180, 300)
 REPEATS = {Repeat.ONCE: 5, Repeat.DAILY: 2, Repeat.EACH: 3}
 ROOM = 20
 """How many alerts each account has left for the walk."""
@@ -34,16 +36,29 @@ def choose(weights: Mapping, rng: Random) -> object:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def make_options(rng: Random, price: float, now_us: int, seconds: float) -> AlertOptions:
-    """Returns random options of an alert. Most levels are near the price. One alert in five expires during the walk."""
-    kind = choose({kind: weight for kind, weight in KINDS.items() if kind in CREATABLE}, rng)
-    return AlertOptions(
-        kind=kind,
-        value=_make_value(kind, price, rng),
-        repeat=choose(REPEATS, rng),
-        cooldown_seconds=rng.choice([60, 61, 90, 300, 1800]),
-        expires_at=time_at(now_us + int(rng.uniform(1, seconds) * 1e6)) if rng.random() < 0.2 else None,
-    )
+class OptionMaker:
+    """Makes random options of alerts for a walk of `seconds` seconds. One alert in five expires during the walk.
+
+    With `windows`, there are alerts on changes within a window. Their firings after a restart depend on the recorder,
+    whose delay is the same by the real clock, so the clock of the walk must not be faster then.
+    """
+
+    def __init__(self, seconds: float, *, windows: bool) -> None:
+        self._seconds = seconds
+        weights = KINDS | ({Kind.WINDOW_PERCENT: WINDOW_WEIGHT} if windows else {})
+        self._weights = {kind: weight for kind, weight in weights.items() if kind in CREATABLE}
+
+    def make(self, rng: Random, price: float, now_us: int) -> AlertOptions:
+        kind = choose(self._weights, rng)
+        expires_us = now_us + int(rng.uniform(1, self._seconds) * 1e6)
+        return AlertOptions(
+            kind=kind,
+            value=_make_value(kind, price, rng),
+            window_seconds=rng.choice(WINDOWS) if kind is Kind.WINDOW_PERCENT else None,
+            repeat=choose(REPEATS, rng),
+            cooldown_seconds=rng.choice([60, 61, 90, 300, 1800]),
+            expires_at=time_at(expires_us) if rng.random() < 0.2 else None,
+        )
 
 
 def _make_value(kind: Kind, price: float, rng: Random) -> float | None:
@@ -103,18 +118,19 @@ class AlertMaker:
         tickers: list[Ticker],
         first: Mapping[str, Arrival],
         references: Mapping[str, float],
-        seconds: float,
+        options: OptionMaker,
+        begin: int,
     ) -> None:
         self._accounts, self._tickers = accounts, tickers
-        self._first, self._references, self._seconds = first, references, seconds
-        self._begin = begin_us(seconds)
+        self._first, self._references = first, references
+        self._options, self._begin = options, begin
 
     def create(self, count: int, rng: Random) -> list[Alert]:
         return Alert.objects.bulk_create((self._make(number, rng) for number in range(count)), batch_size=1000)
 
     def _make(self, number: int, rng: Random) -> Alert:
         ticker = rng.choice(self._tickers)
-        options = make_options(rng, self._first[ticker.symbol].price, self._begin, self._seconds)
+        options = self._options.make(rng, self._first[ticker.symbol].price, self._begin)
         condition = Condition(options.kind, options.value, options.window_seconds)
         return Alert(
             owner=self._accounts[number % len(self._accounts)],
@@ -132,7 +148,8 @@ class AlertMaker:
         begin, quote = self._first[symbol], None
         if rng.random() > 0.05:
             quote = Update(symbol, begin.price, begin.timestamp, begin.seq_id)
-        side = find_side(condition, Market(quote, self._references[symbol], self._begin))
+        reference = None if condition.kind is Kind.WINDOW_PERCENT else self._references[symbol]
+        side = find_side(condition, Market(quote, reference, self._begin))
         since = (self._begin - 1_000_000, 0) if quote is None else quote.order
         return {
             "side": side.value,

@@ -33,6 +33,7 @@ class LedgerRun:
         symbols = [f"S{number}" for number in range(options.symbols)]
         self._walk = make_walk(symbols, options.seconds, options.seed)
         self._first = {record.symbol: record for record in reversed(self._walk)}
+        self._maker = population.OptionMaker(options.seconds, windows=options.windows)
         self.book = Book()
 
     def prepare(self) -> None:
@@ -45,7 +46,9 @@ class LedgerRun:
         market = {"calendars": CALENDARS, "bars": bars}
         (self._folder / "market.json").write_text(json.dumps(market))
         references = {symbol: days[-1][-1] for symbol, days in bars.items()}
-        maker = population.AlertMaker(self._accounts, self._tickers, self._first, references, options.seconds)
+        maker = population.AlertMaker(
+            *(self._accounts, self._tickers, self._first, references, self._maker, begin_us(options.seconds))
+        )
         for alert in maker.create(options.alerts, Random(options.seed)):
             self.book.add(alert, alert.ticker.symbol)
 
@@ -58,7 +61,9 @@ class LedgerRun:
         real_seconds = START_SECONDS + options.seconds / options.speed
         recorder = FastCommand("runrecorder", clock, self._folder / "recorder.log")
         engines = Engines(clock, self._folder, options.kills, real_seconds, Random(options.seed + 1))
-        people = People(self.book, self._accounts, self._tickers, options, Random(options.seed + 2))
+        people = People(
+            *(self.book, self._accounts, self._tickers, self._maker, options.changes, Random(options.seed + 2))
+        )
         player = Player(settings.KAFKA_BROKERS, connect(settings.REDIS), self._folder / "walk.csv", people.see)
         try:
             engines.start()

@@ -120,3 +120,19 @@ def test_the_form_shows_only_the_fields_of_the_chosen_condition(market: Site, op
     expect(page.get_by_label("Level", exact=True)).to_be_hidden()
     expect(page.get_by_label("Percent")).to_be_visible()
     expect(page.get_by_label("Pause in minutes")).to_be_visible()
+
+
+def test_five_equal_forms_at_once_create_one_alert(market: Site, open_page: Callable[..., Page]):
+    page = open_page("/sign-in/?next=/alerts/new/%3Fsymbol%3DAAPL", **DESKTOP)
+    sign_in(page)
+    page.get_by_label("Level", exact=True).fill("230")
+    page.evaluate(
+        """async () => {
+            const form = document.querySelector(".alert-form");
+            const body = new FormData(form, form.querySelector("[value=create]"));
+            const send = () => fetch(form.action, { method: "POST", body: new URLSearchParams(body) });
+            await Promise.all([1, 2, 3, 4, 5].map(send));
+        }"""
+    )
+    page.goto("/alerts/")
+    expect(page.locator("#alerts tbody tr")).to_have_count(1)

@@ -165,6 +165,41 @@ def test_the_other_pages_miss_no_price_if_the_first_page_is_closed(
     wait_for_streams(site, 0)
 
 
+def test_the_other_pages_stay_live_while_the_first_page_is_frozen(site: Site, stream_page: Page):
+    other = open_beside(stream_page)
+    expect_status(other, "live", "Live by stream")
+    lifecycle = stream_page.context.new_cdp_session(stream_page)
+    lifecycle.send("Page.setWebLifecycleState", {"state": "frozen"})
+    expect_price(site, 210.0, other)
+    third = open_beside(other)
+    expect_price(site, 220.0, other, third)
+    lifecycle.send("Page.setWebLifecycleState", {"state": "active"})
+    expect(cell(stream_page, "AAPL", "last")).to_have_text("220.00")
+    assert site.metric("streams") == 1
+
+
+def test_pages_whose_shared_worker_has_died_share_another_one(
+    site: Site, browser: Browser, open_blank: Callable[..., Page]
+):
+    pages = [open_blank()]
+    pages[0].context.clock.install()
+    pages[0].goto("/")
+    pages.append(open_beside(pages[0]))
+    for page in pages:
+        expect_status(page, "live", "Live by stream")
+    targets = browser.new_browser_cdp_session()
+    for target in targets.send("Target.getTargets")["targetInfos"]:
+        if target["type"] == "shared_worker":
+            targets.send("Target.closeTarget", {"targetId": target["targetId"]})
+    wait_for_streams(site, 0)
+    site.publish("AAPL", 210.0)
+    for page in pages:
+        page.clock.run_for(15_000)
+        expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    expect_price(site, 220.0, *pages)
+    assert site.metric("streams") == 1
+
+
 def test_a_page_shows_the_newest_price_after_its_stream_was_cut(site: Site, proxy: FilteringProxy, stream_page: Page):
     proxy.streams = "refuse"
     proxy.cut_streams()

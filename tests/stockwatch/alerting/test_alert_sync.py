@@ -9,7 +9,7 @@ from feeds.source_names import SIMULATED
 from stockwatch.alerting.alert_sync import AlertSync
 from tests.support.alerting.evaluation import NOON, update_at
 from tests.support.bars import UTC_EVERYWHERE
-from watchlist.alert_models import Alert, Firing
+from watchlist.alert_models import Alert, AlertProgress, Firing
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.engine_storage import read_reference
 from watchlist.alerts.evaluator import Evaluator
@@ -82,3 +82,45 @@ def test_an_alert_that_cannot_be_used_is_logged_once_per_version(
         ("alert not usable", loaded.pk),
     ]
     assert (len(evaluator), evaluator.known_version(created.pk)) == (1, 2)
+
+
+def test_a_restarted_evaluation_goes_back_to_the_updates_that_a_new_alert_may_have_missed(
+    person: User, tickers: list[Ticker]
+):
+    seconds = 0.0
+
+    def start() -> tuple[AlertSync, Evaluator]:
+        evaluator = Evaluator(UTC_EVERYWHERE, read_reference)
+        sync = AlertSync(evaluator, lambda: NOON / 1e6, lambda: seconds)
+        sync.load()
+        return sync, evaluator
+
+    known = make_alert(person, tickers[0])
+    sync, evaluator = start()
+    for seconds, price in [(1.0, 99), (2.0, 98), (6.5, 101), (7.0, 99)]:
+        evaluator.apply(update_at(price, seconds), SIMULATED)
+        sync.write(with_progress=True)
+    assert AlertProgress.objects.get().timestamp == update_at(98, 2).timestamp
+
+    # Armed at the update of second 6.5, when its condition was true. The killed evaluation never knew it.
+    since = {"since_timestamp": update_at(101, 6.5).timestamp, "since_seq_id": update_at(101, 6.5).seq_id}
+    new = make_alert(person, tickers[0], side=0, arming=0, **since)
+    sync, evaluator = start()
+    for seconds, price in [(1.0, 99), (2.0, 98), (6.5, 101), (7.0, 99), (8.0, 102)]:
+        evaluator.apply(update_at(price, seconds), SIMULATED)
+    sync.write(with_progress=True)
+    firings = Firing.objects.order_by("alert", "arming").values_list("alert", "arming", "price", "late")
+    assert list(firings) == [(known.pk, 1, 101.0, False), (known.pk, 2, 102.0, False), (new.pk, 1, 102.0, False)]
+
+
+def test_an_evaluation_does_not_write_older_progress_than_another_one(tickers: list[Ticker]):
+    seconds = 0.0
+    evaluations = [Evaluator(UTC_EVERYWHERE, read_reference) for _ in range(2)]
+    syncs = [AlertSync(evaluator, lambda: NOON / 1e6, lambda: seconds) for evaluator in evaluations]
+    for second, evaluator, sync in zip((1, 2), evaluations, syncs, strict=True):
+        evaluator.apply(update_at(99, second), SIMULATED)
+        sync.write(with_progress=True)
+    seconds = 10.0
+    for sync in reversed(syncs):
+        sync.write(with_progress=True)
+    assert AlertProgress.objects.get().timestamp == update_at(99, 2).timestamp

@@ -47,6 +47,9 @@ class StepSource:
             self.stop.set()
         return step()
 
+    def store(self, offsets: dict[int, int]) -> None:
+        """Nothing reads them."""
+
     def commit(self) -> None:
         self.commits += 1
 

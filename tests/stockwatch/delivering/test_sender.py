@@ -9,7 +9,9 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import OperationalError
+from prometheus_client import Counter
 
+from feeds import metrics
 from stockwatch.delivering import sender as sender_module
 from stockwatch.delivering.sender import Sender
 from stockwatch.delivering.transports import Transports
@@ -19,10 +21,13 @@ from tests.support.waiting import wait_until
 from watchlist.alert_kinds import Channel, DeliveryState
 from watchlist.alert_models import Delivery
 from watchlist.alerts.delivery.apprise_client import AppriseClient
+from watchlist.alerts.delivery.outcomes import Outcome, Result
+from watchlist.alerts.delivery.turns import Report, Turn
 from watchlist.alerts.delivery.webhooks.client import WebhookClient
 from watchlist.delivery_models import DeliveryLane, DeliveryTarget
 
 pytestmark = pytest.mark.django_db
+COUNTERS = (metrics.DELIVERY_SENT, metrics.DELIVERY_RETRIED, metrics.DELIVERY_FAILED)
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
 
@@ -213,6 +218,18 @@ def test_an_unexpected_error_is_retried_and_ends_the_turn(bench):
     assert Delivery.objects.get().last_error == "internal error of the sender"
 
 
+@pytest.mark.parametrize("result", [Result.RETRY, Result.RETRY_ALL, Result.REFUSED])
+def test_of_a_long_error_only_the_beginning_is_stored(bench, result):
+    def deliver(turn: Turn, report: Callable[[Report], None]) -> None:
+        report(Report(turn, turn.firings, True, Outcome(result, "x" * 1000)))
+
+    fire(add_account("ada", "http://127.0.0.1:9/"), Channel.WEBHOOK, START, 2)
+    bench.run(bench.make_sender(deliver), lambda: ("waiting", 0) not in states())
+    assert {delivery.last_error for delivery in Delivery.objects.all()} == {"x" * 200}
+    target = DeliveryTarget.objects.get()
+    assert target.last_error == target.test_error == "x" * 200
+
+
 def test_what_was_sent_is_written_when_the_database_answers_again(bench, monkeypatch):
     with WebhookReceiver() as receiver:
         fire(add_account("ada", receiver.url), Channel.WEBHOOK, START)
@@ -324,6 +341,27 @@ def test_a_sender_that_stops_finishes_its_turns(bench):
         stop.set()
         sender.run(stop)
     assert states() == [("done", 1)]
+
+
+def count(metric: Counter, channel: str) -> float:
+    return metric.labels(channel)._value.get()
+
+
+def test_the_metrics_count_what_was_sent_retried_and_failed(bench):
+    before = [count(each, "webhook") for each in COUNTERS]
+    with WebhookReceiver(OK, status(500), status(404)) as receiver:
+        fire(add_account("ada", receiver.url), Channel.WEBHOOK, START, 3)
+        bench.wait(seconds=30)
+        sender = bench.make_sender()
+        sender.run_once()
+        assert metrics.DELIVERY_WAITING._value.get() == 3
+        assert metrics.DELIVERY_OLDEST._value.get() == 30
+        bench.run(sender, lambda: len(receiver.requests) == 3)
+    assert [count(each, "webhook") - old for each, old in zip(COUNTERS, before, strict=True)] == [1, 1, 1]
+    Delivery.objects.all().delete()
+    sender._clean_at = 0.0
+    sender.run_once()
+    assert (metrics.DELIVERY_WAITING._value.get(), metrics.DELIVERY_OLDEST._value.get()) == (0, 0)
 
 
 def test_lanes_that_nothing_uses_are_deleted(bench):

@@ -1,6 +1,6 @@
 """Makes alerts and updates, runs evaluations against a database in memory, and computes the expected firings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from feeds.source_names import SIMULATED
@@ -8,7 +8,7 @@ from feeds.wire import Update
 from tests.support.bars import DAY_US, UTC_DAYS, UTC_EVERYWHERE
 from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.evaluator import Evaluator
-from watchlist.alerts.records import AlertRecord, FiringEvent, Progress
+from watchlist.alerts.records import AlertRecord, Close, FiringEvent, Progress
 from watchlist.prices.day import PriceRange
 
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000
@@ -48,6 +48,8 @@ class MemoryDatabase:
     ) -> None:
         self.references = dict(references)
         self.ranges = ranges
+        self.recorded: list[Update] = []
+        """The updates whose bars are recorded."""
         self.asked: list[tuple[str, str, int]] = []
         self.records = {record.id: record for record in records}
         self.states = dict.fromkeys(self.records, State.ACTIVE)
@@ -67,8 +69,14 @@ class MemoryDatabase:
         self.firings += firings
         self.progress |= {each.symbol: each for each in evaluator.take_progress()}
 
+    def record(self, update: Update) -> None:
+        """Records an update, unless it is too late for the windows of alerts."""
+        newest = max((each.timestamp for each in self.recorded if each.symbol == update.symbol), default=0)
+        if update.timestamp >= newest - 10_000_000:
+            self.recorded.append(update)
+
     def restart(self) -> Evaluator:
-        evaluator = Evaluator(UTC_EVERYWHERE, self.find_reference, self.find_range)
+        evaluator = Evaluator(UTC_EVERYWHERE, self.find_reference, self.find_range, self.find_closes)
         for progress in self.progress.values():
             evaluator.restore(progress)
         for record in self.records.values():
@@ -83,6 +91,9 @@ class MemoryDatabase:
     def find_range(self, symbol: str, source: str, first: int, last: int) -> PriceRange | None:
         days = [self.ranges[day] for day in self.ranges if first <= day <= last]
         return PriceRange(min(day.low for day in days), max(day.high for day in days)) if days else None
+
+    def find_closes(self, symbol: str, source: str, until: int) -> list[Close]:
+        return [(*update.order, update.price) for update in self.recorded if update.symbol == symbol]
 
     @property
     def fired(self) -> list[Fired]:
@@ -104,15 +115,23 @@ def run(
     return database
 
 
-def expected_firings(record: AlertRecord, updates: Sequence[Update]) -> list[Fired]:
-    """Computes the firings of a level alert in the plainest way. `updates` are in the order of the topic."""
+def expected_firings(
+    record: AlertRecord,
+    updates: Sequence[Update],
+    level_at: Callable[[Sequence[Update], int], float | None] | None = None,
+) -> list[Fired]:
+    """Computes the firings of a level alert in the plainest way. `updates` are in the order of the topic.
+
+    `level_at` returns the level for the update with a number; the default is the level of the alert.
+    """
     fired, side, since, silent_until, newest = [], record.side, record.since, record.silent_until, (0, 0)
-    for update in updates:
+    for number, update in enumerate(updates):
+        level = record.value if level_at is None else level_at(updates, number)
         is_repeated, is_late = update.order == newest, update.order < newest
         newest = max(newest, update.order)
-        if is_repeated or update.order <= since:
+        if is_repeated or update.order <= since or level is None:
             continue
-        if side * (update.price - record.value) <= 0 and side:
+        if side * (update.price - level) <= 0 and side:
             if record.expires and update.timestamp >= record.expires:
                 return fired
             if update.timestamp >= silent_until:
@@ -124,7 +143,7 @@ def expected_firings(record: AlertRecord, updates: Sequence[Update]) -> list[Fir
             elif not is_late:
                 side, since = Side.NONE, newest
         if not is_late and not side:
-            side = armed_side(record, update.price)
+            side = armed_side(record.kind, record.value, level, update.price)
             since = newest if side else since
     return fired
 
@@ -193,11 +212,28 @@ def armed_at(level: float, percent: float, price: float) -> Side:
     return Side.ABOVE if price > level else Side.NONE
 
 
-def armed_side(record: AlertRecord, price: float) -> Side:
-    """Returns the side on which a price arms a level alert."""
-    if price < record.value and record.kind in (Kind.UP, Kind.EITHER):
+def armed_side(kind: Kind, value: float, level: float, price: float) -> Side:
+    """Returns the side on which a price arms an alert with this level."""
+    rises = kind in (Kind.UP, Kind.EITHER) or (kind is Kind.WINDOW_PERCENT and value > 0)
+    falls = kind in (Kind.DOWN, Kind.EITHER) or (kind is Kind.WINDOW_PERCENT and value < 0)
+    if price < level and rises:
         return Side.BELOW
-    return Side.ABOVE if price > record.value and record.kind in (Kind.DOWN, Kind.EITHER) else Side.NONE
+    return Side.ABOVE if price > level and falls else Side.NONE
+
+
+def window_level(record: AlertRecord, updates: Sequence[Update], number: int) -> float | None:
+    """Computes the level of a change within a window, for the update with this number, in the plainest way."""
+    update, newest, known = updates[number], 0, []
+    for each in updates[: number + 1]:
+        newest = max(newest, each.timestamp)
+        if each.timestamp >= newest - 10_000_000:
+            known.append(each)
+    bar_us = 1_000_000 if record.window_seconds < 600 else 60_000_000
+    begin = update.timestamp // bar_us * bar_us - record.window_seconds * 1_000_000
+    before = [(each.order, each.price) for each in known if each.timestamp < begin]
+    if not before or update.timestamp < newest - 10_000_000:
+        return None
+    return round(max(before)[1] * (1 + record.value / 100), 9)
 
 
 def next_time(record: AlertRecord, update: Update) -> int:

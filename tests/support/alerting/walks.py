@@ -38,6 +38,7 @@ def run_with_kills(database: MemoryDatabase, topic: list[Update], data: st.DataO
         end = data.draw(st.integers(begin, len(topic)), "killed at")
         for number, update in enumerate(topic[begin:end], begin + 1):
             evaluator.apply(update, "simulated")
+            database.record(update)
             if data.draw(st.booleans(), "write") or number == len(topic):
                 database.write(evaluator)
                 written = max(written, number)

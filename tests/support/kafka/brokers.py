@@ -16,6 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
 from stockwatch.local.redis_server import StartedInBlock, free_port
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
+from tests.support.kafka.secure_listener import add_secure_listener
+from tests.support.servers.certificates import Certificates
 from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
@@ -31,10 +33,13 @@ FAST_START = ("-XX:TieredStopAtLevel=1",)
 class Broker:
     """One broker. Its port and folder stay the same after a restart."""
 
-    def __init__(self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...]) -> None:
+    def __init__(
+        self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...], secure: Certificates | None
+    ) -> None:
         self.node = node
         self.folder = folder
-        self.port, self.controller = free_port(), free_port()
+        self.port, self.controller, self.secure_port = free_port(), free_port(), free_port()
+        self._secure = secure
         self._reaper = reaper
         self._tuning = tuning
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +76,8 @@ class Broker:
         text = PROPERTIES.format(
             node=self.node, voters=voters, port=self.port, controller=self.controller, folder=self.folder
         )
+        if self._secure is not None:
+            text = add_secure_listener(text, self.secure_port, self._secure, self.folder)
         (self.folder / "server.properties").write_text(text)
 
     def start(self) -> None:
@@ -119,26 +126,32 @@ class Broker:
 class Brokers(StartedInBlock):
     """A cluster of three brokers.
 
-    `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower.
+    `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower. With
+    `secure`, the brokers also listen for clients with TLS, a certificate and a user.
     """
 
-    def __init__(self, tuning: tuple[str, ...] = FAST_START) -> None:
+    def __init__(self, tuning: tuple[str, ...] = FAST_START, secure: Certificates | None = None) -> None:
         java()
         self._template = formatted(jars())
         self.folder = Path(tempfile.mkdtemp(prefix="stockwatch-kafka-"))
         self._reaper = ProcessReaper(self.folder)
-        self.nodes = [self._node(number, tuning) for number in (1, 2, 3)]
+        self.nodes = [self._node(number, tuning, secure) for number in (1, 2, 3)]
         self._admin: AdminClient | None = None
 
-    def _node(self, number: int, tuning: tuple[str, ...]) -> Broker:
+    def _node(self, number: int, tuning: tuple[str, ...], secure: Certificates | None) -> Broker:
         folder = self.folder / str(number)
         folder.mkdir()
-        return Broker(number, folder, self._reaper, tuning)
+        return Broker(number, folder, self._reaper, tuning, secure)
 
     @property
     def addresses(self) -> str:
         """The addresses of the brokers as a value for KAFKA_BROKERS."""
         return ",".join(node.address for node in self.nodes)
+
+    @property
+    def secure_addresses(self) -> str:
+        """The addresses at which the brokers require TLS and a user."""
+        return ",".join(f"localhost:{node.secure_port}" for node in self.nodes)
 
     def start(self) -> None:
         """Starts all brokers and waits until they are healthy.
@@ -226,7 +239,7 @@ class Brokers(StartedInBlock):
         name = f"probe-{uuid4().hex[:8]}"
         wait_until(lambda: self._create(name), TIMEOUT_SECONDS, "a controller that creates topics")
         self.await_in_sync(name)
-        self.admin.delete_topics([name])[name].result(TIMEOUT_SECONDS)
+        wait_until(lambda: self._delete(name), TIMEOUT_SECONDS, "a controller that deletes topics")
 
     def _create(self, name: str) -> bool:
         try:
@@ -234,6 +247,14 @@ class Brokers(StartedInBlock):
         except KafkaException as error:
             self._admin = None
             return error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
+        return True
+
+    def _delete(self, name: str) -> bool:
+        try:
+            self.admin.delete_topics([name])[name].result(TIMEOUT_SECONDS)
+        except KafkaException as error:  # on a busy machine the answer may come too late
+            self._admin = None
+            return error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
         return True
 
     def close(self) -> None:

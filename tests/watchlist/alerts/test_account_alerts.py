@@ -196,6 +196,16 @@ def test_an_alert_on_new_highs_is_armed_even_without_a_quote_and_armed_anew_when
     assert Alert.objects.get().arming == 2
 
 
+def test_a_change_within_a_window_is_armed_by_the_next_update(
+    alerts: AccountAlerts, put_price: Callable[[float, int], None]
+):
+    put_price(100.0, 7)
+    created = alerts.create("AAPL", AlertOptions(Kind.WINDOW_PERCENT, 5.0, window_seconds=300), NOW)
+    assert (created.is_true, created.alert.side, created.alert.since_seq_id) == (False, Side.NONE, 7)
+    assert (created.alert.percent, created.alert.level, created.alert.window_seconds) == (5.0, None, 300)
+    assert [each.level for each in alerts.list(NOW)] == [None]
+
+
 def test_the_list_says_which_active_alerts_are_blind(alerts: AccountAlerts, store: redis.Redis):
     active, paused = (alerts.create("AAPL", UP, NOW).alert for _ in range(2))
     alerts.pause(paused.pk, NOW)

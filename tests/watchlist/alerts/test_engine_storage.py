@@ -14,14 +14,12 @@ from watchlist.alerts.engine_storage import (
     read_active,
     read_alerts,
     read_progress,
-    read_range,
     read_reference,
     read_versions,
     split_results,
     write_results,
 )
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
-from watchlist.prices.day import PriceRange
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = date(2026, 11, 22).toordinal()
@@ -105,6 +103,9 @@ def test_active_alerts_are_read_with_all_fields(alert: Alert, person: User, tick
         {"repeat": "never"},
         {"side": 5},
         {"arming": 2**31 - 1},
+        {"kind": "window_percent", "percent": 5.0},
+        {"kind": "window_percent", "percent": 5.0, "window_seconds": 90},
+        {"kind": "window_percent", "percent": 5.0, "window_seconds": 86_460},
     ],
 )
 def test_a_row_that_the_engine_cannot_use_is_skipped(alert: Alert, tickers: list[Ticker], fields: dict[str, object]):
@@ -136,16 +137,10 @@ def test_an_alert_on_new_highs_or_lows_needs_no_value(alert: Alert, kind: str):
     assert (record.kind, record.value) == (kind, 0.0)
 
 
-@pytest.mark.django_db
-def test_a_range_covers_the_bars_of_one_source_from_one_day_to_another():
-    tape, other = (Tape.objects.create(symbol="AAPL", source=source) for source in ("kraken", "simulated"))
-    for number, of in enumerate([tape, tape, tape, other]):
-        values = {"open": 5, "low": number, "high": 10 + number, "close": 5, "count": 1, "first_seq": 1, "last_seq": 1}
-        day = date.fromordinal(DAY + number % 3)
-        DayBar.objects.create(tape=of, day=day, first_at=0, last_at=0, **values)
-    assert read_range("AAPL", "kraken", DAY, DAY + 1) == PriceRange(0.0, 11.0)
-    assert read_range("AAPL", "kraken", DAY + 1, DAY + 9) == PriceRange(1.0, 12.0)
-    assert read_range("AAPL", "kraken", DAY + 3, DAY + 9) is None
+def test_a_change_within_a_window_has_a_percent_and_a_length(alert: Alert):
+    Alert.objects.update(kind="window_percent", percent=-5.0, window_seconds=300)
+    [record] = read_alerts([alert.pk], refuse_none)
+    assert (record.kind, record.value, record.window_seconds) == (Kind.WINDOW_PERCENT, -5.0, 300)
 
 
 def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert):

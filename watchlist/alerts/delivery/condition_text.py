@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def describe_condition(firing: DueFiring) -> str:
-    """Returns the condition of the alert, such as `at or above 150.00`."""
+    """Returns the condition of the alert, such as `at or above 150.00`. A kind without a text is named as it is."""
     level = "a level" if firing.level is None else write_number(firing.level, firing.decimals)
     percent = "a change" if firing.percent is None else write_percent(firing.percent)
     window = _write_seconds(firing.window_seconds or 0)
@@ -27,7 +27,7 @@ def describe_condition(firing: DueFiring) -> str:
         Kind.YEAR_LOW: "new low of 52 weeks",
         Kind.NO_PRICE: f"no price for {window}",
     }
-    return texts[Kind(firing.kind)]
+    return {kind.value: text for kind, text in texts.items()}.get(firing.kind, firing.kind)
 
 
 def describe_firing(firing: DueFiring, zone: str) -> str:

@@ -7,7 +7,7 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
 from watchlist.alerts.delivery.digest import write_subject, write_text
-from watchlist.alerts.delivery.outcomes import MAX_ERROR_LENGTH, SENT, Outcome, Result
+from watchlist.alerts.delivery.outcomes import SENT, Outcome, Result
 from watchlist.alerts.delivery.stop_links import make_stop_token
 from watchlist.alerts.delivery.turns import Turn
 
@@ -56,4 +56,4 @@ def judge_error(error: Exception) -> Outcome:
         return Outcome(
             Result.REFUSED if is_final else Result.RETRY_ALL, f"the mail server refused the e-mail ({error.smtp_code})"
         )
-    return Outcome(Result.RETRY_ALL, f"the mail server cannot be used ({type(error).__name__})"[:MAX_ERROR_LENGTH])
+    return Outcome(Result.RETRY_ALL, f"the mail server cannot be used ({type(error).__name__})")

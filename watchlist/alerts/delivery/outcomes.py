@@ -35,7 +35,7 @@ class Result(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result of one attempt. `error` is a short text for the person.
+    """The result of one attempt. `error` is a text for the person, whose first MAX_ERROR_LENGTH characters are stored.
 
     `wait` is the number of seconds that the receiver asked to wait; None if it did not ask.
     """

@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
+import msgspec
 from django.db import transaction
 from django.db.models import F
 
 from watchlist.alert_kinds import DeliveryState
 from watchlist.alerts.delivery.outbox import translate_errors, waiting_deliveries
-from watchlist.alerts.delivery.outcomes import RETRY_PERIOD, Outcome, Result, backoff_seconds, next_attempt
+from watchlist.alerts.delivery.outcomes import (
+    MAX_ERROR_LENGTH,
+    RETRY_PERIOD,
+    Outcome,
+    Result,
+    backoff_seconds,
+    next_attempt,
+)
 from watchlist.alerts.delivery.turns import DueFiring, Report
 from watchlist.delivery_models import DeliveryLane, DeliveryTarget
 
@@ -22,9 +30,11 @@ def settle(report: Report, now: datetime, rng: Random) -> tuple[int, int]:
 
     Returns how many deliveries wait for another attempt, and how many have failed.
     """
+    # A longer text would make PostgreSQL refuse this write again and again.
+    outcome = msgspec.structs.replace(report.outcome, error=report.outcome.error[:MAX_ERROR_LENGTH])
+    report = msgspec.structs.replace(report, outcome=outcome)
     with translate_errors(), transaction.atomic():
         _note_result(report, now)
-        outcome = report.outcome
         if state := FINAL_STATES.get(outcome.result):
             _finish([firing.delivery_pk for firing in report.firings], state, outcome.error, now)
             _count_failures(report, 0)

@@ -145,9 +145,11 @@ class Admission:
     ) -> Admitted | Refusal:
         """Decides about a client of a private gateway that is not signed in and sends no token in a header.
 
-        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended.
+        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended, and the
+        page of a shared list: these pages must be told to sign in.
         """
-        if not request.is_socket or names_session(request.headers.get("cookie", "")):
+        is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
+        if is_page or not request.is_socket:
             return NOT_SIGNED_IN
         return self._find_no_room(address, True) or Admitted(options, address, must_authenticate=True)
 

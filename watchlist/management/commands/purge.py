@@ -1,4 +1,4 @@
-"""`manage.py purge`: deletes expired web sessions, and the visitors' lists in these sessions."""
+"""`manage.py purge`: deletes expired web sessions with the visitors' lists in them, and old firings of alerts."""
 
 import signal
 import threading
@@ -11,8 +11,10 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
 from feeds.stop_signals import STOP_SIGNALS
+from watchlist.alerts.old_firings import delete_old_firings
 
 DAY_SECONDS = 24 * 3600.0
 RETRY_SECONDS = 3600.0
@@ -20,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Deletes expired sessions: once, for cron, or every day until it is stopped."
+    help = "Deletes expired sessions and old firings: once, for cron, or every day until it is stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--daily", action="store_true", help="keep running and repeat every day")
@@ -53,13 +55,15 @@ def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn
             purge(stamp)
             seconds = DAY_SECONDS
         except DatabaseError as error:
-            log.warning("sessions not purged, next attempt in an hour", error=type(error).__name__)
+            log.warning("sessions or firings not purged, next attempt in an hour", error=type(error).__name__)
             seconds = RETRY_SECONDS
 
 
 def purge(stamp: Path | None = None) -> None:
-    """Deletes expired web sessions, then touches the file `stamp`. Raises DatabaseError."""
+    """Deletes expired web sessions and old firings, then touches the file `stamp`. Raises DatabaseError."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     log.info("expired sessions purged")
+    deleted = delete_old_firings(timezone.now() - settings.ALERTS_RETENTION)
+    log.info("old firings purged", firings=deleted)
     if stamp:
         stamp.touch()

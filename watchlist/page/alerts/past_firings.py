@@ -4,7 +4,7 @@ Only the close of each minute counts. A price that crosses a level and comes bac
 new high within a minute only if the minute closes above all earlier closes of the day.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -14,7 +14,7 @@ from watchlist.alert_kinds import Kind, Repeat, Side
 from watchlist.alerts.arming import side_at
 from watchlist.alerts.conditions import EXTREME_KINDS, LEVEL_KINDS, level_of
 
-SUPPORTED = LEVEL_KINDS | {Kind.DAY_PERCENT, *EXTREME_KINDS}
+SUPPORTED = LEVEL_KINDS | {Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS}
 """The kinds whose past firings can be found from the closes of minutes."""
 
 MINUTE = 60
@@ -53,6 +53,7 @@ class Rule:
 
     kind: Kind
     value: float = 0.0
+    window_seconds: int = 0
     repeat: Repeat = Repeat.EACH
     cooldown_seconds: int = 0
 
@@ -78,15 +79,24 @@ def _find_crossings(
     """Yields the closes at which a level is reached, and the start of the market day after each."""
     side, previous = Side.NONE, None
     for close, place in _place(closes, days):
-        reference = days[place].reference
+        reference = _find_base(closes, close, rule) if rule.window_seconds else days[place].reference
+        if reference is None:
+            continue
         level = level_of(rule.kind, rule.value, reference)
         if side * (close.price - level) <= 0 and side:
-            if previous == level:  # a level that a new day has moved past the price does not fire
+            # A level that a new day has moved past the price does not fire. The level of a window moves each minute.
+            if previous == level or rule.window_seconds:
                 yield PastFiring(*close, level), _start_of(days, place + 1)
             side = Side.NONE
         if not side:
             side = side_at(rule.kind, rule.value, close.price, reference)
         previous = level
+
+
+def _find_base(closes: Sequence[PastClose], close: PastClose, rule: Rule) -> float | None:
+    """Returns the last price before the window of a close begins; None if it is unknown."""
+    at = bisect_left(closes, close.start - rule.window_seconds, key=lambda each: each.start)
+    return closes[at - 1].price if at else None
 
 
 def _find_extremes(
@@ -126,7 +136,7 @@ def _silent_until(rule: Rule, start: int, next_day: float) -> float:
 
 
 def levels_at(closes: Sequence[PastClose], days: Sequence[PastDay], rule: Rule) -> list[float]:
-    """Returns the level of the alert at each close; an empty list for a kind without a level."""
-    if rule.kind in EXTREME_KINDS:
+    """Returns the level of the alert at each close; an empty list if the level is not the same for a whole day."""
+    if rule.kind in EXTREME_KINDS or rule.window_seconds:
         return []
     return [level_of(rule.kind, rule.value, days[place].reference) for _, place in _place(closes, days)]

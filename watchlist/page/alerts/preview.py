@@ -40,7 +40,8 @@ def read_past(ticker: Ticker, options: AlertOptions, style: Style) -> Mapping[st
     if not closes:
         return {"is_supported": True, "minutes": 0}
     days = _read_days(ticker, style.now)
-    rule = Rule(options.kind, options.value or 0.0, options.repeat, options.cooldown_seconds)
+    window = options.window_seconds or 0
+    rule = Rule(options.kind, options.value or 0.0, window, options.repeat, options.cooldown_seconds)
     firings = find_past_firings(closes, days, rule)
     return {
         "is_supported": True,

@@ -39,6 +39,10 @@ def test_a_condition_without_values_has_a_text_too(kind):
     assert describe_condition(replace(kind=kind, level=None, percent=None, window_seconds=None))
 
 
+def test_an_unknown_kind_spoils_no_message():
+    assert describe_condition(replace(kind="later")) == "later"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(60, "1 minute"), (3600, "1 hour"), (7200, "2 hours"), (86_400, "1 day"), (90, "90 seconds"), (0, "0 seconds")],

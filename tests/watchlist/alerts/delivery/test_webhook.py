@@ -1,5 +1,6 @@
 import ssl
 import subprocess
+import threading
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from tests.support.delivery.receiver import OK, WebhookReceiver, drip, silence, status
 from watchlist.alerts.delivery.outcomes import Outcome, Result
+from watchlist.alerts.delivery.webhooks import name_lookup
 from watchlist.alerts.delivery.webhooks.client import WebhookClient
+from watchlist.alerts.delivery.webhooks.name_lookup import LookupFailed, find_addresses
 from watchlist.alerts.delivery.webhooks.signature import make_headers, make_secret, sign
 
 LOOPBACK = [ip_network("127.0.0.1/32")]
@@ -130,6 +133,27 @@ def test_a_private_address_beside_an_allowed_one_is_never_used():
         outcome = client.post(f"http://both.test:{private.port}/", HEADERS, b"")
     assert outcome.error == "the receiver refused the connection"
     assert private.requests == []
+
+
+def test_a_name_server_that_does_not_answer_is_given_up_within_the_time_limit():
+    answered = threading.Event()
+    client = WebhookClient(LOOPBACK, lambda *_: ["127.0.0.1"] if answered.wait(60) else [])
+    outcome = client.post("http://slow.test/", HEADERS, b"")
+    answered.set()
+    assert outcome == Outcome(Result.RETRY_ALL, "no name server answered for slow.test")
+
+
+def test_only_some_lookups_run_at_once(monkeypatch):
+    monkeypatch.setattr(name_lookup, "_slots", threading.BoundedSemaphore(1))
+    answered = threading.Event()
+    with pytest.raises(LookupFailed, match="no name server answered"):
+        find_addresses("slow.test", 80, 0.0, lambda *_: ["127.0.0.1"] if answered.wait(60) else [])
+    with pytest.raises(LookupFailed, match="too many host names"):
+        find_addresses("other.test", 80, 0.0, lambda *_: ["127.0.0.1"])
+    answered.set()
+    assert [str(address) for address in find_addresses("other.test", 80, 60.0, lambda *_: ["127.0.0.1"])] == [
+        "127.0.0.1"
+    ]
 
 
 def test_the_next_address_is_tried_if_one_refuses():

@@ -57,6 +57,19 @@ def test_all_options_are_stored(page, person):
     assert (alert.by_page, alert.by_email) == (True, True)
 
 
+def test_a_change_within_a_time_is_stored_and_shown(page):
+    values = {"kind": "window_percent", "percent": "-5", "minutes": "90"}
+    response = page.post(NEW, {**UP, **values}, follow=True)
+    assert notices_of(response) == ["AAPL falls 5% within 90 min: the alert is active."]
+    alert = Alert.objects.get()
+    assert (alert.level, alert.percent, alert.window_seconds) == (None, -5.0, 5400)
+
+
+def test_a_new_high_needs_no_number(page):
+    response = page.post(NEW, {**UP, "kind": "year_high", "level": ""}, follow=True)
+    assert notices_of(response) == ["AAPL makes a new 52-week high: the alert is active."]
+
+
 def test_a_condition_that_is_true_already_is_said_and_does_not_fire(page, put_price):
     put_price("AAPL", 201.0)
     [notice] = notices_of(page.post(NEW, UP, follow=True))
@@ -80,6 +93,9 @@ def test_a_condition_that_is_true_already_is_said_and_does_not_fire(page, put_pr
         ({"level": "1,5"}, "level", "Enter a number."),
         ({"kind": "day_percent"}, "percent", "Type a number."),
         ({"kind": "day_percent", "percent": "0"}, "percent", "A percentage is from -99.99 to 10,000, and not 0."),
+        ({"kind": "window_percent", "percent": "5"}, "minutes", "Type a number."),
+        ({"kind": "window_percent", "percent": "5", "minutes": "1441"}, "minutes", "Ensure this value is less than"),
+        ({"kind": "window_percent", "percent": "0", "minutes": "5"}, "percent", "A percentage is from -99.99"),
         ({"repeat": "each", "cooldown": ""}, "cooldown", "Type a number."),
         ({"repeat": "each", "cooldown": "0"}, "cooldown", "Ensure this value is greater than or equal to 1."),
         ({"repeat": "x"}, "repeat", "Select a valid choice. x is not one of the available choices."),
@@ -112,7 +128,7 @@ def test_the_form_offers_the_kinds_that_can_be_created_and_the_channels_that_wor
         *CREATABLE
     ]
     assert 'value="email"' not in html
-    assert "Other ways, such as e-mail, are set up in the" in html
+    assert f'Other ways, such as e-mail, are <a href="{reverse("delivery")}">' in html
     person.email = "ada@example.com"
     person.save()
     assert 'value="email"' in text_of(page.get(NEW))

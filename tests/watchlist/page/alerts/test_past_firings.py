@@ -38,11 +38,11 @@ def test_a_firing_has_the_close_and_the_level():
 
 
 def test_a_crossing_during_the_cooldown_does_not_fire():
-    assert minutes_of(Rule(Kind.UP, 200.0, Repeat.EACH, 180), 199, 200, 199, 200, 200, 199, 200) == [1, 6]
+    assert minutes_of(Rule(Kind.UP, 200.0, 0, Repeat.EACH, 180), 199, 200, 199, 200, 200, 199, 200) == [1, 6]
 
 
 def test_an_alert_that_fires_once_is_created_again_after_each_firing():
-    assert minutes_of(Rule(Kind.UP, 200.0, Repeat.ONCE), 199, 200, 199, 200) == [1, 3]
+    assert minutes_of(Rule(Kind.UP, 200.0, 0, Repeat.ONCE), 199, 200, 199, 200) == [1, 3]
 
 
 def test_a_daily_alert_fires_once_in_each_market_day():
@@ -60,7 +60,7 @@ def test_a_daily_alert_fires_once_in_each_market_day():
         )
     ]
     days = [PastDay(0, 100.0), PastDay(DAY, 100.0)]
-    rule = Rule(Kind.UP, 200.0, Repeat.DAILY)
+    rule = Rule(Kind.UP, 200.0, 0, Repeat.DAILY)
     assert [firing.start for firing in find_past_firings(closes, days, rule)] == [60, DAY + 60]
 
 
@@ -78,6 +78,22 @@ def test_a_level_that_a_new_day_moves_past_the_price_does_not_fire():
     closes = [PastClose(0, 104), PastClose(DAY, 104), PastClose(DAY + 60, 90), PastClose(DAY + 120, 104)]
     days = [PastDay(0, 100.0), PastDay(DAY, 95.0)]
     assert [firing.start for firing in find_past_firings(closes, days, Rule(Kind.DAY_PERCENT, 5.0))] == [DAY + 120]
+
+
+@pytest.mark.parametrize(
+    ("percent", "minutes"),
+    [(5.0, [3, 7]), (-5.0, [5])],
+)
+def test_a_change_within_a_window_is_relative_to_the_price_before_the_window(percent: float, minutes: list[int]):
+    prices = (100, 100, 100, 105, 105, 99, 99, 104)
+    rule = Rule(Kind.WINDOW_PERCENT, percent, window_seconds=60)
+    assert minutes_of(rule, *prices) == minutes
+    assert levels_at(closes_of(*prices), NO_DAYS, rule) == []
+
+
+def test_a_price_that_stays_fires_when_its_window_moves():
+    rule = Rule(Kind.WINDOW_PERCENT, 5.0, window_seconds=120)
+    assert minutes_of(rule, 100, 90, 95, 95, 95, 95) == [4]
 
 
 def at_minutes(*prices: float, begin: int = 0) -> list[PastClose]:

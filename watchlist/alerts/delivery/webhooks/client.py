@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from watchlist.alerts.delivery.outcomes import MAX_ERROR_LENGTH, Outcome, Result, judge_status
+from watchlist.alerts.delivery.outcomes import Outcome, Result, judge_status
 from watchlist.alerts.delivery.webhooks.addresses import Address, Network, is_allowed
 from watchlist.alerts.delivery.webhooks.name_lookup import LookupFailed, Resolve, find_addresses, resolve_with_system
 
@@ -52,7 +52,7 @@ class WebhookClient:
         except httpx.InvalidURL:
             return Outcome(Result.REFUSED, "the URL is not valid")
         except LookupFailed as error:
-            return Outcome(Result.RETRY_ALL, str(error)[:MAX_ERROR_LENGTH])
+            return Outcome(Result.RETRY_ALL, str(error))
         addresses = [address for address in found if is_allowed(address, self._allowed)]
         if not addresses:
             return Outcome(Result.REFUSED, f"{target.host} leads to {found[0]}, which is not a public address")
@@ -106,7 +106,7 @@ def _describe(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate of the receiver is not valid: {cause.verify_message}"[:MAX_ERROR_LENGTH]
+            return f"the certificate of the receiver is not valid: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError):
             return "the receiver does not speak TLS as expected"
         if isinstance(cause, ConnectionRefusedError):

@@ -44,7 +44,7 @@ def find_addresses(host: str, port: int, seconds: float, resolve: Resolve = reso
 def _resolve(resolve: Resolve, host: str, port: int, results: "queue.SimpleQueue[Sequence[str] | None]") -> None:
     try:
         results.put(resolve(host, port))
-    except (OSError, UnicodeError):  # UnicodeError: a label of the name is empty or too long
+    except (OSError, ValueError):  # ValueError: a label of the name is empty or too long
         results.put(None)
     finally:
         _slots.release()

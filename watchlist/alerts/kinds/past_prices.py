@@ -1,23 +1,27 @@
-"""Finds the prices of earlier days and of the running day, for alerts on new highs and lows. Pure."""
+"""Finds earlier prices for alerts on new highs and lows, and for alerts on changes within a window. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from watchlist.alert_kinds import Kind
 from watchlist.alerts.conditions import EXTREME_KINDS
 from watchlist.alerts.kinds.extremes import NO_PRICES, PAST_DAYS, UNKNOWN
-from watchlist.alerts.records import Progress
-from watchlist.alerts.watch import Watch
+from watchlist.alerts.records import AlertRecord, Close, Progress
+from watchlist.alerts.watch import Watch, close_of
 from watchlist.prices.day import PriceRange
 
 FindRange = Callable[[str, str, int, int], PriceRange | None]
 """Looks up the lowest and the highest price of a symbol and source, from one market day to another."""
 
+FindCloses = Callable[[str, str, int], Sequence[Close]]
+"""Looks up the newest update of each recorded bar of a symbol and source, for windows that end at a time."""
 
-class RangeFinder:
-    """Looks up ranges of prices. `find_range` may raise an error; the call then has no effect."""
 
-    def __init__(self, find_range: FindRange) -> None:
+class PastPrices:
+    """Looks up earlier prices. The two functions may raise an error; the call then has no effect."""
+
+    def __init__(self, find_range: FindRange, find_closes: FindCloses) -> None:
         self._find_range = find_range
+        self._find_closes = find_closes
 
     def find(self, watch: Watch, source: str, day: int) -> tuple[PriceRange, PriceRange]:
         """Returns two ranges of a symbol: of the market day that begins, and of the days before.
@@ -31,14 +35,35 @@ class RangeFinder:
             past = past.join(watch.extremes.day)  # the last bar of that day may not be saved yet
         return prices or NO_PRICES, past
 
-    def prepare(self, watch: Watch, kind: Kind) -> None:
-        """Looks up what an alert of this kind needs."""
+    def closes(self, watch: Watch, source: str, timestamp: int) -> Sequence[Close]:
+        """Returns the prices that the windows of a symbol need from this source at this time."""
+        return self._find_closes(watch.symbol, source, timestamp) if watch.windows.by_length else ()
+
+    def prepare(self, watch: Watch, record: AlertRecord) -> None:
+        """Looks up what an alert needs and its symbol does not have yet."""
+        if record.kind is Kind.WINDOW_PERCENT:
+            self._prepare_window(watch, record.window_seconds // 60)
+        elif record.kind in EXTREME_KINDS:
+            self._prepare_extremes(watch, record.kind)
+
+    def _prepare_window(self, watch: Watch, minutes: int) -> None:
+        is_known = watch.windows.is_known(minutes)
+        found = (
+            self._find_closes(watch.symbol, watch.source, watch.timestamp) if not is_known and watch.timestamp else ()
+        )
+        watch.windows.open(minutes)
+        watch.turns_at = 0
+        # The recorder may be some seconds behind.
+        for close in [*found, *(close_of(update) for update in watch.recent)]:
+            watch.windows.add(close)
+
+    def _prepare_extremes(self, watch: Watch, kind: Kind) -> None:
         extremes, is_yearly = watch.extremes, kind in (Kind.YEAR_HIGH, Kind.YEAR_LOW)
         if is_yearly and not extremes.is_past_wanted:
             if watch.timestamp and extremes.past is UNKNOWN:
                 extremes.past = self._find_past(watch.symbol, watch.source, watch.day)
             extremes.is_past_wanted = True
-        extremes.has_alerts |= kind in EXTREME_KINDS
+        extremes.has_alerts = True
 
     def restore(self, watch: Watch, progress: Progress) -> tuple[PriceRange, PriceRange]:
         """Returns the ranges in `progress`. Looks up a range that `progress` lacks."""
