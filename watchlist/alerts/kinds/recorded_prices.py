@@ -53,7 +53,7 @@ class RecordedCloses:
 
 
 def read_range(symbol: str, source: str, first: int, last: int) -> PriceRange | None:
-    """Returns the lowest and the highest price of a symbol from one market day to another, of both days too.
+    """Returns the lowest and the highest price of a symbol in the market days `first` to `last`, both included.
 
     Returns None if there is no bar of these days. The bar of the running day can be a minute old. Raises
     AlertsUnavailable.
