@@ -21,7 +21,7 @@ from feeds.errors import StoreUnavailable
 from feeds.store.cluster.async_client import AsyncClusterClient
 from feeds.store.cluster.client import ClusterClient
 from feeds.store.cluster.slots import Node, SlotMap
-from feeds.store.master_connection import async_connection_class, connection_class, connection_options
+from feeds.store.master_connection import connection_classes, connection_options
 
 log = structlog.get_logger(__name__)
 
@@ -94,14 +94,16 @@ def node_address(address: Mapping[str, Any], node: Node) -> dict[str, Any]:
 
 def _open(address: Mapping[str, Any], profile: Profile) -> redis.Redis:
     retry = Retry(NoBackoff(), profile.retries)
-    pool = redis.ConnectionPool(connection_class=connection_class(address), **_options(address, profile), retry=retry)
+    pool = redis.ConnectionPool(
+        connection_class=connection_classes(address)[0], **_options(address, profile), retry=retry
+    )
     return redis.Redis.from_pool(pool)
 
 
 def _open_async(address: Mapping[str, Any], profile: Profile) -> redis.asyncio.Redis:
     retry = redis.asyncio.retry.Retry(NoBackoff(), profile.retries)
     pool = redis.asyncio.ConnectionPool(
-        connection_class=async_connection_class(address), **_options(address, profile), retry=retry
+        connection_class=connection_classes(address)[1], **_options(address, profile), retry=retry
     )
     return redis.asyncio.Redis.from_pool(pool)
 
@@ -112,7 +114,7 @@ def connect_subscriber(address: Mapping[str, Any], retry: redis.asyncio.retry.Re
     `address` is the address of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed command.
     """
     pool = redis.asyncio.ConnectionPool(
-        connection_class=async_connection_class(address), **_options(address, SUBSCRIBER), retry=retry
+        connection_class=connection_classes(address)[1], **_options(address, SUBSCRIBER), retry=retry
     )
     return redis.asyncio.Redis(connection_pool=pool)
 

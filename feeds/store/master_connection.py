@@ -125,22 +125,21 @@ class AsyncSentinelMasterTlsConnection(_AsyncFromSentinel, AsyncMasterTlsConnect
     """A connection over TCP with TLS to the master that Sentinel names, for asyncio."""
 
 
-def connection_class(address: Mapping[str, Any]) -> type[Any]:
-    """Returns the class of the connections to an address, for threads."""
-    if "path" in address:
-        return MasterUnixConnection
-    if "sentinels" in address:
-        return SentinelMasterTlsConnection if address.get("ssl") else SentinelMasterConnection
-    return MasterTlsConnection if address.get("ssl") else MasterConnection
+_CLASSES = {
+    "unix": (MasterUnixConnection, AsyncMasterUnixConnection),
+    "tcp": (MasterConnection, AsyncMasterConnection),
+    "tls": (MasterTlsConnection, AsyncMasterTlsConnection),
+    "sentinel tcp": (SentinelMasterConnection, AsyncSentinelMasterConnection),
+    "sentinel tls": (SentinelMasterTlsConnection, AsyncSentinelMasterTlsConnection),
+}
 
 
-def async_connection_class(address: Mapping[str, Any]) -> type[Any]:
-    """Returns the class of the connections to an address, for asyncio."""
+def connection_classes(address: Mapping[str, Any]) -> tuple[type[Any], type[Any]]:
+    """Returns the classes of the connections to an address: for threads and for asyncio."""
     if "path" in address:
-        return AsyncMasterUnixConnection
-    if "sentinels" in address:
-        return AsyncSentinelMasterTlsConnection if address.get("ssl") else AsyncSentinelMasterConnection
-    return AsyncMasterTlsConnection if address.get("ssl") else AsyncMasterConnection
+        return _CLASSES["unix"]
+    way = "tls" if address.get("ssl") else "tcp"
+    return _CLASSES[f"sentinel {way}" if "sentinels" in address else way]
 
 
 def connection_options(address: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
