@@ -183,9 +183,10 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes an update, but does not check the limits of its numbers.
+    """Decodes an update with further keys or other forms of numbers. Does not check the limits of the numbers.
 
-    `error` is the error of `_decode`, or None. Raises BadRecord if the value is not JSON, or if its keys are not valid.
+    `error` is what the faster decoder has raised before, or None. Raises BadRecord if the value is not JSON, or if its
+    keys are not valid.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):

@@ -33,7 +33,7 @@ class BarSeries:
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Puts a fetched bar into memory. The bar is empty if no bar was stored."""
+        """Puts a bar into memory: the one that Redis or the database has, or an empty one if both have none."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:

@@ -19,9 +19,9 @@ from watchlist.prices.quotes import read_quotes
 def change_level(user: User, alert_pk: int, level: float, now: datetime) -> bool:
     """Gives an alert of the account another level, and arms it anew at the quote of its ticker.
 
-    A fired or failed alert becomes active again. A paused alert stays paused, and is armed when it is resumed. Returns
-    whether the condition of an active alert is true already, so that the alert does not fire now. Raises NoSuchAlert,
-    or BadAlert if the alert has expired, if its kind has no level that a person chooses, or if the level is not
+    A fired or failed alert becomes active again. A paused alert stays paused. Returns True if the price is beyond the
+    new level already: such an alert fires after the price has come back. Returns False for a paused alert. Raises
+    NoSuchAlert, or BadAlert if the alert has expired, if people choose no level for its kind, or if the level is not
     allowed.
     """
     alerts = Alert.objects.filter(owner=user, pk=alert_pk).exclude(state=State.DELETED.value)

@@ -204,7 +204,7 @@ class Watch:
         return [*levels, *self.extremes.reached(update.timestamp), *changes]
 
     def add_late(self, update: Update) -> None:
-        """Adds a late update to `extremes`, unless the update belongs to an earlier day, and to `windows`."""
+        """Adds a late update of this day to `extremes`, and one that is at most MAX_DELAY_US late to `windows`."""
         self.extremes.beaten = NOTHING
         if update.timestamp >= self.day_begins and self.extremes.add(update):
             self.saved = (0, 0)  # the progress has changed, although the newest update has not
