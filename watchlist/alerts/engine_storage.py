@@ -125,9 +125,9 @@ def read_reference(symbol: str, source: str, day: int) -> float | None:
 
 
 def split_results(results: Results) -> Iterator[Results]:
-    """Splits results into parts that change at most ALERTS_PER_TRANSACTION alerts. The last part has the progress.
+    """Splits results into parts: each holds up to ALERTS_PER_TRANSACTION changed alerts and all their firings.
 
-    A part has all firings of its alerts. Empty results have no part.
+    The progress follows as a part without alerts. If the results are empty, there is no part.
     """
     firings: dict[int, list[FiringEvent]] = {}
     for firing in results.firings:

@@ -123,10 +123,10 @@ def describe_year(symbol: str, now: datetime) -> dict[str, Any]:
 
 
 def find_previous_close(ticker: Ticker, steps: ChartSteps, candles: Sequence[Candle], day: Day) -> float:
-    """Returns the close before the chart: of the last day before the chart begins.
+    """Returns the previous close of a chart.
 
-    If no such day is recorded, returns the first price of the chart. A chart of one day, or without candles, has the
-    reference price of the symbol.
+    For a chart of one day, or without candles, this is the reference price of the symbol. For a longer chart, this is
+    the close of the last recorded day before the chart begins, or the first price of the chart if there is no such day.
     """
     if steps.range == "1d" or not candles:
         return reference_price(ticker.base_price, day.previous_close)

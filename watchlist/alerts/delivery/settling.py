@@ -66,7 +66,10 @@ def _retry_all(report: Report, now: datetime, rng: Random) -> tuple[int, int]:
 def _retry(
     firings: Sequence[DueFiring], outcome: Outcome, wait: float | None, now: datetime, rng: Random
 ) -> tuple[int, int]:
-    """Plans the next attempt of each firing, or gives it up if its time is over. Returns the numbers of both."""
+    """Plans the next attempt of each firing, or gives up the firing if its time is over.
+
+    Returns how many firings are tried again, and how many are given up.
+    """
     failed = []
     for firing in firings:
         seconds = backoff_seconds(firing.attempts + 1, rng) if wait is None else wait

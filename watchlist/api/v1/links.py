@@ -33,7 +33,7 @@ def read_link(request: HttpRequest, list_id: int) -> HttpResponse:
 def share_list(request: HttpRequest, list_id: int) -> HttpResponse:
     """Makes a link that shows the list read-only and live, without notes.
 
-    Only this answer has the link. If the list has a link, the new link replaces it.
+    The link is shown in this answer only. A link that the list had before ends.
     """
     change = begin_change(request)
     with transaction.atomic():  # the account stays locked, so that no other request deletes the list meanwhile

@@ -28,7 +28,7 @@ class HttpLimit(Protocol):
         """
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether an address has more open HTTP connections than `times` times the limit."""
+        """Returns whether an address has more open HTTP connections than the limit multiplied by `times`."""
 
 
 class UnreadSockets:
