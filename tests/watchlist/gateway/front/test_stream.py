@@ -117,11 +117,11 @@ async def test_a_refused_stream_gets_a_problem(start_stream_front, options, quer
     assert front.gateway.connections.pending_count == 0
 
 
-async def test_the_options_of_the_socket_have_no_effect(start_stream_front):
+async def test_other_options_of_the_socket_have_no_effect(start_stream_front):
     front = start_stream_front()
-    await open_stream(front, "symbols=AAPL&meta=1&batch=1&heartbeat=x")
+    await open_stream(front, "symbols=AAPL&batch=1&notice=1&shared=x")
     (session,) = front.gateway.sessions
-    assert session.options.meta is False
+    assert (session.options.batch, session.options.notice, session.options.shared) == (False, False, "")
 
 
 async def test_a_comment_is_sent_while_no_update_comes(start_stream_front):
