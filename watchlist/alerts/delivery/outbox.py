@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import available_timezones
@@ -195,7 +196,12 @@ def _make_receiver(due: DueLane, owner: User | None, target: DeliveryTarget | No
 
 def _read_zone(owner_pk: int) -> str:
     zone = Preferences.objects.filter(owner=owner_pk).values_list("zone", flat=True).first()
-    return zone if zone in available_timezones() else "UTC"
+    return zone if zone in _all_zones() else "UTC"
+
+
+@cache
+def _all_zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # reads many folders, which takes longer than all queries of a turn
 
 
 def _keys(target: DeliveryTarget | None, now: datetime) -> tuple[str, ...]:
