@@ -11,6 +11,8 @@ from django.db import models
 from watchlist.alert_kinds import Channel
 
 MAX_URL_LENGTH = 1000
+STOP_ALL = "*"
+"""Stands for all addresses, if more readers asked for no more e-mails than the column can hold."""
 
 
 def channel_choices() -> list[tuple[str, str]]:
@@ -22,8 +24,8 @@ class DeliveryTarget(models.Model):
     """Where the firings of an account go by one channel, and how the last attempt ended.
 
     `url` is the URL of the webhook or of Apprise. E-mails go to the account's address; if `is_stopped` is true, the
-    reader of the address `url` asked for no more e-mails. The sender signs webhooks with `secret`, and until
-    `old_secret_until` also with `old_secret`.
+    readers of the addresses in `url`, one a line, asked for no more e-mails. The sender signs webhooks with `secret`,
+    and until `old_secret_until` also with `old_secret`.
 
     `last_error` is empty if the last attempt succeeded. A person asks for a test message with `test_asked_at`; the
     sender answers with `test_done_at` and `test_error`, which is empty after a success.
@@ -60,7 +62,12 @@ class DeliveryTarget(models.Model):
 
     def stops(self, address: str) -> bool:
         """Returns whether no e-mails go to an address. If the account has another address now, they do."""
-        return self.is_stopped and self.url.casefold() == address.casefold()
+        stopped = self.stopped_addresses()
+        return STOP_ALL in stopped or address.casefold() in stopped
+
+    def stopped_addresses(self) -> list[str]:
+        """Returns the addresses, in lower case, whose readers asked for no more e-mails; or STOP_ALL."""
+        return self.url.casefold().split("\n") if self.is_stopped else []
 
 
 class DeliveryLane(models.Model):

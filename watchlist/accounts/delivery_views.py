@@ -84,8 +84,8 @@ def stop_emails(request: HttpRequest, token: str) -> HttpResponse:
     owner_pk, address = found
     state = ""
     if request.method == "POST":
-        state = "resumed" if request.POST.get("action") == "resume" else "stopped"
-        set_emails_stopped(owner_pk, address, is_stopped=state == "stopped")
+        wants_stop = request.POST.get("action") != "resume"
+        state = "stopped" if set_emails_stopped(owner_pk, address, wants_stop) else "resumed"
     return render(request, "watchlist/delivery_stop.html", {"address": address, "state": state})
 
 

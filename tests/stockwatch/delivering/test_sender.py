@@ -164,6 +164,16 @@ def test_a_slow_receiver_delays_no_other_account(bench):
         assert len(slow.requests) == 1
 
 
+def test_receivers_with_long_queues_delay_no_other_account(bench, monkeypatch):
+    monkeypatch.setattr(sender_module, "MAX_TURNS", {Channel.WEBHOOK: 1})
+    with WebhookReceiver() as receiver:
+        fire(add_account("long", receiver.url), Channel.WEBHOOK, START, 60)
+        bench.wait(seconds=10)
+        [last] = fire(add_account("short", receiver.url), Channel.WEBHOOK, bench.now)
+        bench.run(bench.make_sender(), lambda: {state for state, _ in states()} == {"done"})
+    assert receiver.keys().index(last.firing.key) == 20  # right after the first turn of the other account
+
+
 def test_two_senders_never_send_to_one_receiver_at_the_same_time(bench):
     with WebhookReceiver(seconds=0.005) as receiver:
         fire(add_account("ada", receiver.url), Channel.WEBHOOK, START, 100)

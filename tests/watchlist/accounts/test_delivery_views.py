@@ -196,6 +196,40 @@ def test_the_owner_of_an_account_cannot_undo_the_stop_of_an_address_by_entering_
         assert (Channel.EMAIL in available_channels(person)) == (address == "other@example.org")
 
 
+def change_address(person: User, address: str) -> None:
+    person.email = address
+    person.save()
+
+
+def test_the_owner_of_an_account_cannot_undo_a_stop_with_the_link_of_another_address(page, person):
+    page.post(stop_link(person.pk, "ada@example.org"))
+    change_address(person, "own@example.org")
+    page.post(stop_link(person.pk, "own@example.org"))
+    page.post(stop_link(person.pk, "own@example.org"), {"action": "resume"})
+    assert Channel.EMAIL in available_channels(person)
+    change_address(person, "Ada@example.org")
+    assert Channel.EMAIL not in available_channels(person)
+    page.post(stop_link(person.pk, "ada@example.org"), {"action": "resume"})
+    assert Channel.EMAIL in available_channels(person)
+
+
+def test_a_stop_is_kept_while_the_account_has_another_address(page, person):
+    change_address(person, "own@example.org")
+    page.post(stop_link(person.pk, "ada@example.org"))
+    assert Channel.EMAIL in available_channels(person)
+    change_address(person, "ada@example.org")
+    assert Channel.EMAIL not in available_channels(person)
+
+
+def test_an_account_that_very_many_readers_have_stopped_sends_no_e_mails(page, person):
+    for number in range(6):
+        page.post(stop_link(person.pk, f"{number}{'x' * 200}@example.org"))
+    assert Channel.EMAIL not in available_channels(person)
+    shown = text_of(page.post(stop_link(person.pk, "ada@example.org"), {"action": "resume"}))
+    assert "No more e-mails" in shown
+    assert Channel.EMAIL not in available_channels(person)
+
+
 def test_a_link_for_another_address_stops_nothing(page, person):
     page.post(stop_link(person.pk, "old@example.org"))
     page.post(stop_link(person.pk + 999, "ada@example.org"))

@@ -7,12 +7,14 @@ sender did not finish is sent again when its lease has ended.
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import User
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Min, QuerySet
 
 from feeds.errors import TransientError
 from feeds.models import translate_database_errors
@@ -28,6 +30,7 @@ CHANNELS = (Channel.EMAIL, Channel.WEBHOOK, Channel.APPRISE)
 MAX_FIRINGS: Mapping[Channel, int] = {Channel.EMAIL: 1000, Channel.WEBHOOK: 20, Channel.APPRISE: 1000}
 """How many firings one turn has at most. After each turn of a webhook, other receivers get theirs."""
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 COLUMNS = {
     "delivery_pk": "pk",
     "attempts": "attempts",
@@ -79,15 +82,14 @@ def translate_errors() -> AbstractContextManager[None]:
 
 
 def find_due(now: datetime, gather: timedelta) -> list[DueLane]:
-    """Returns the receivers with due deliveries or test messages, the longest waiting first. Raises OutboxUnavailable.
+    """Returns the receivers with due deliveries or test messages. Raises OutboxUnavailable.
 
+    Receivers that were not served for the longest time come first, so that slow ones with many firings delay no other.
     Receivers whose lane is leased or rests are left out. E-mails wait `gather` longer, so that firings of the same
     moment come in one e-mail.
     """
     email = Channel.EMAIL.value
     with translate_errors():
-        busy_lanes = DeliveryLane.objects.filter(Q(leased_until__gt=now) | Q(rest_until__gt=now))
-        busy = set(busy_lanes.values_list("name", flat=True))
         rows = (
             waiting_deliveries()
             .filter(next_attempt_at__lte=now)
@@ -97,9 +99,17 @@ def find_due(now: datetime, gather: timedelta) -> list[DueLane]:
             .order_by("oldest")
         )
         tests = _waiting_tests().values_list("channel", "owner_id", "owner__email").order_by("test_asked_at")
-        found = [*tests, *(row[:3] for row in rows)]
-    lanes = dict.fromkeys(DueLane(Channel(channel), owner, email) for channel, owner, email in found)
-    return [lane for lane in lanes if lane.name not in busy]
+        found = dict.fromkeys([*tests, *(row[:3] for row in rows)])
+        served = _read_served(now) if found else {}
+    lanes = [DueLane(Channel(channel), owner, email) for channel, owner, email in found]
+    free = [(served.get(lane.name, NEVER), lane) for lane in lanes]
+    return [lane for moment, lane in sorted(free, key=itemgetter(0)) if moment <= now]
+
+
+def _read_served(now: datetime) -> dict[str, datetime]:
+    """Returns when each lane was last served; for a lane that is leased or rests, a time after `now`."""
+    rows = DeliveryLane.objects.values_list("name", "leased_until", "rest_until")
+    return {name: rest if rest > now else leased for name, leased, rest in rows}
 
 
 def lease_lane(name: str, lease: str, now: datetime, until: datetime) -> bool:
@@ -186,7 +196,12 @@ def _make_receiver(due: DueLane, owner: User | None, target: DeliveryTarget | No
 
 def _read_zone(owner_pk: int) -> str:
     zone = Preferences.objects.filter(owner=owner_pk).values_list("zone", flat=True).first()
-    return zone if zone in available_timezones() else "UTC"
+    return zone if zone in _all_zones() else "UTC"
+
+
+@cache
+def _all_zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # reads many folders, which takes longer than all queries of a turn
 
 
 def _keys(target: DeliveryTarget | None, now: datetime) -> tuple[str, ...]:

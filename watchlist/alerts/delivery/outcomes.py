@@ -86,5 +86,8 @@ def next_attempt(outcome: Outcome, wait: float, fired_at: datetime, now: datetim
     """
     if outcome.result not in {Result.RETRY, Result.RETRY_ALL}:
         return None
-    moment = now + timedelta(seconds=max(wait, outcome.wait or 0.0))
+    seconds = max(wait, outcome.wait or 0.0)
+    if seconds > RETRY_PERIOD.total_seconds():
+        return None  # the receiver may have asked for a wait that ends after the last year of a datetime
+    moment = now + timedelta(seconds=seconds)
     return moment if moment <= fired_at + RETRY_PERIOD else None

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from random import Random
 
 import msgspec
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 
-from watchlist.alert_kinds import DeliveryState
+from watchlist.alert_kinds import Channel, DeliveryState
 from watchlist.alerts.delivery.outbox import translate_errors, waiting_deliveries
 from watchlist.alerts.delivery.outcomes import (
     MAX_ERROR_LENGTH,
@@ -111,5 +112,7 @@ def _note_result(report: Report, now: datetime) -> None:
     if report.is_test:
         fields |= {"test_done_at": now, "test_error": outcome.error}
     targets = DeliveryTarget.objects.filter(owner=receiver.owner_pk, channel=receiver.channel.value)
-    if not targets.update(**fields) and receiver.address:
+    if targets.update(**fields) or receiver.channel is not Channel.EMAIL or not receiver.address:
+        return  # a webhook that the person removed during the turn stays removed
+    if User.objects.filter(pk=receiver.owner_pk).exists():  # the account may have been deleted during the turn
         DeliveryTarget.objects.create(owner_id=receiver.owner_pk, channel=receiver.channel.value, **fields)

@@ -12,7 +12,7 @@ from watchlist.alerts.delivery.outbox import waiting_deliveries
 from watchlist.alerts.delivery.webhooks.addresses import Network
 from watchlist.alerts.delivery.webhooks.signature import make_secret
 from watchlist.alerts.delivery.webhooks.webhook_url import check_webhook_url
-from watchlist.delivery_models import DeliveryLane, DeliveryTarget
+from watchlist.delivery_models import MAX_URL_LENGTH, STOP_ALL, DeliveryLane, DeliveryTarget
 
 OLD_SECRET_LIFETIME = timedelta(hours=24)
 """How long webhooks are also signed with the secret before the newest one."""
@@ -102,12 +102,19 @@ def has_stopped_emails(target: DeliveryTarget | None, address: str) -> bool:
     return target is not None and target.stops(address)
 
 
+@transaction.atomic
 def set_emails_stopped(owner_pk: int, address: str, is_stopped: bool) -> bool:
-    """Stops the e-mails of an account to an address, or lets them go on. Returns False if the account has another."""
-    owner = User.objects.filter(pk=owner_pk, email__iexact=address).first()
-    if owner is None:
-        return False
-    DeliveryTarget.objects.update_or_create(
-        owner=owner, channel=Channel.EMAIL.value, defaults={"url": address, "is_stopped": is_stopped}
-    )
-    return True
+    """Stops the e-mails of an account to an address, or lets them go on. Returns whether they are stopped now.
+
+    What the readers of other addresses decided stays. So nobody can undo a stop by changing the account's address.
+    """
+    if not User.objects.filter(pk=owner_pk).exists():
+        return True
+    targets = DeliveryTarget.objects.select_for_update()
+    target, _ = targets.get_or_create(owner_id=owner_pk, channel=Channel.EMAIL.value)
+    stopped = [other for other in target.stopped_addresses() if other != address.casefold()]
+    url = "\n".join([*stopped, address.casefold()] if is_stopped else stopped)
+    target.url = STOP_ALL if len(url) > MAX_URL_LENGTH or STOP_ALL in stopped else url
+    target.is_stopped = bool(target.url)
+    target.save(update_fields=["url", "is_stopped"])
+    return target.stops(address)

@@ -51,3 +51,25 @@ def test_the_example_accepts_genuine_webhooks_once_and_refuses_others(example):
     assert [outcome.error for outcome in accepted] == ["", "", ""]
     assert example.stdout.readline() == "AAPL 150.1 at or above 150.00\n"
     assert example.stdout.readline() == "alert.test\n"
+
+
+def test_the_example_prints_a_repeated_webhook_once_also_with_another_unsigned_key(example):
+    port = example.stdout.readline().split()[-1]
+    body = make_firing_body(FIRING)
+    headers = make_headers([SECRET], "12-3", int(time.time()), body)
+    for key in ("12-3", "12-4"):
+        CLIENT.post(f"http://127.0.0.1:{port}/", headers | {"Idempotency-Key": key}, body)
+    post(port, [SECRET], make_test_body(FIRED_AT), key="test-1")
+    assert [example.stdout.readline() for _ in range(2)] == ["AAPL 150.1 at or above 150.00\n", "alert.test\n"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"webhook-signature": "v1,é"}, {"webhook-timestamp": "9" * 5000}, {"webhook-timestamp": "²"}],
+)
+def test_the_example_answers_requests_with_wrong_headers(example, changed):
+    port = example.stdout.readline().split()[-1]
+    headers = make_headers([SECRET], "12-3", int(time.time()), b"{}")
+    encoded = {name: value.encode("latin-1") for name, value in (headers | changed).items()}
+    outcome = CLIENT.post(f"http://127.0.0.1:{port}/", encoded, b"{}")
+    assert outcome.error == "the receiver answered 401 Unauthorized"

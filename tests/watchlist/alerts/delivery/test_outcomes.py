@@ -79,6 +79,12 @@ def test_the_receiver_can_ask_for_a_longer_wait_but_not_beyond_the_hour():
     assert next_attempt(Outcome(Result.RETRY_ALL, "", 3601.0), 5.0, NOW, NOW) is None
 
 
+def test_a_wait_until_the_last_second_of_the_calendar_is_a_failure():
+    wait = read_retry_after("Fri, 31 Dec 9999 23:59:59 GMT", NOW)
+    later = NOW + timedelta(seconds=2)  # the outcome is written a moment after the answer
+    assert next_attempt(Outcome(Result.RETRY_ALL, "", wait), 5.0, NOW, later) is None
+
+
 @pytest.mark.parametrize("outcome", [SENT, Outcome(Result.REFUSED, "no")])
 def test_nothing_follows_a_success_or_a_final_refusal(outcome):
     assert next_attempt(outcome, 5.0, NOW, NOW) is None

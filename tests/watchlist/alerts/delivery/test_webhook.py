@@ -109,6 +109,12 @@ def test_no_spelling_of_a_private_address_is_reached(host):
     assert receiver.requests == []
 
 
+@pytest.mark.parametrize("host", ["xn--a", "xn--", "xn--zzzzzzzz.example.org"])
+def test_a_name_that_is_no_valid_international_name_is_an_outcome(host):
+    outcome = WebhookClient((), resolve_to_loopback).post(f"https://{host}/", HEADERS, b"")
+    assert outcome == Outcome(Result.REFUSED, f"{host} leads to 127.0.0.1, which is not a public address")
+
+
 def test_the_name_is_looked_up_once_and_the_connection_goes_to_the_checked_address():
     lookups = []
 

@@ -48,14 +48,15 @@ class WebhookClient:
         try:
             target = httpx.URL(url)
             port = target.port or (443 if target.scheme == "https" else 80)
-            found = find_addresses(target.raw_host.decode(), port, TIMEOUT_SECONDS, self._resolve)
+            host = target.raw_host.decode()  # `target.host` raises if a label xn--… is not valid
+            found = find_addresses(host, port, TIMEOUT_SECONDS, self._resolve)
         except httpx.InvalidURL:
             return Outcome(Result.REFUSED, "the URL is not valid")
         except LookupFailed as error:
             return Outcome(Result.RETRY_ALL, str(error))
         addresses = [address for address in found if is_allowed(address, self._allowed)]
         if not addresses:
-            return Outcome(Result.REFUSED, f"{target.host} leads to {found[0]}, which is not a public address")
+            return Outcome(Result.REFUSED, f"{host} leads to {found[0]}, which is not a public address")
         return asyncio.run(self._send_within(deadline - self._clock(), target, addresses, headers, body))
 
     async def _send_within(

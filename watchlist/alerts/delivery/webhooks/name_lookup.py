@@ -3,6 +3,7 @@
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from watchlist.alerts.delivery.webhooks.addresses import Address, read_address
@@ -27,13 +28,14 @@ def resolve_with_system(host: str, port: int) -> list[str]:
 
 def find_addresses(host: str, port: int, seconds: float, resolve: Resolve = resolve_with_system) -> list[Address]:
     """Returns the addresses of a host name, each once. Raises LookupFailed, after `seconds` at the latest."""
+    deadline = time.monotonic() + seconds
     if not _slots.acquire(timeout=seconds):
         raise LookupFailed("too many host names are being looked up")
     results: queue.SimpleQueue[Sequence[str] | None] = queue.SimpleQueue()
     # A daemon thread, because `getaddrinfo` has no time limit and must not delay the end of the process.
     threading.Thread(target=_resolve, args=(resolve, host, port, results), daemon=True).start()
     try:
-        texts = results.get(timeout=seconds)
+        texts = results.get(timeout=max(deadline - time.monotonic(), 0.0))
     except queue.Empty:
         raise LookupFailed(f"no name server answered for {host}") from None
     if not texts:

@@ -1,4 +1,4 @@
-"""Makes the JSON bodies of webhooks. `docs/alerts.md` documents them. Pure."""
+"""Makes the JSON bodies of webhooks. `docs/webhooks.md` documents them. Pure."""
 
 from datetime import UTC, datetime
 from typing import Any
