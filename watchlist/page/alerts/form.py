@@ -95,6 +95,7 @@ class AlertForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
+        self._forgive_unused(values)
         options = self._read_condition(values) | self._read_repeat(values)
         for field, name in (("expires", "expires_at"), ("note", "note")):
             if field in values:
@@ -104,6 +105,19 @@ class AlertForm(forms.Form):
         if not self.errors:
             self.options = AlertOptions(**options, channels=channels)
         return values
+
+    def _forgive_unused(self, values: Mapping[str, Any]) -> None:
+        """Removes the errors of fields that the chosen kind and repeat do not use. The page hides these fields."""
+        kind, repeat = values.get("kind"), values.get("repeat")
+        unused = {
+            "level": kind is not None and kind not in LEVEL_KINDS,
+            "percent": kind is not None and kind not in PERCENT_KINDS,
+            "minutes": kind is not None and kind not in WINDOW_KINDS,
+            "cooldown": repeat is not None and repeat != Repeat.EACH,
+        }
+        for field, is_unused in unused.items():
+            if is_unused:
+                self.errors.pop(field, None)
 
     def _read_condition(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options that belong to the condition. Puts errors beside the fields that the kind uses."""

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -79,6 +79,10 @@ def _answer(request: HttpRequest, user: User, form: AlertForm, style: Style) -> 
         release_form(request.session, claim)
         form.add_error(None, str(refusal))
         return _show_form(request, user, form, style, status=422)
+    except DatabaseError:
+        release_form(request.session, claim)
+        request.session.save()  # Django saves no session with an answer that reports an error of the server
+        raise
     name = describe_alert(created.alert, style.numerals)
     messages.success(request, f"{name}: the alert is active.{' ' + ALREADY if created.is_true else ''}")
     return redirect("alerts")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -124,6 +125,20 @@ def test_an_error_is_beside_its_field_and_typed_values_are_kept(page, values, fi
     assert ("keep me" in text_of(response)) == (field != "note")
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"percent": "x", "minutes": "1441", "cooldown": "0"},
+        {"kind": "day_percent", "percent": "5", "level": "x", "minutes": "x"},
+        {"kind": "no_price", "minutes": "5", "level": "x", "percent": "x"},
+    ],
+)
+def test_a_wrong_number_in_a_field_that_the_page_hides_does_not_matter(page, values):
+    response = page.post(NEW, {**UP, **values})
+    assert (errors_of(response), response.status_code) == ({}, 302)
+    assert Alert.objects.count() == 1
+
+
 def test_channels_that_the_account_lacks_are_refused(page):
     assert "is not one of the available choices" in text_of(page.post(NEW, {**UP, "channels": ["email"]}))
     assert "Choose at least one way to be told." in text_of(page.post(NEW, {**UP, "channels": []}))
@@ -181,6 +196,20 @@ def test_a_form_that_is_sent_twice_creates_one_alert(page):
     other = re.search(r'name="form" value="(\w+)"', text_of(page.get(NEW)))[1]
     page.post(NEW, {**UP, "form": other})
     assert Alert.objects.count() == 3
+
+
+def test_a_form_whose_alert_could_not_be_stored_can_be_sent_again(page):
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "watchlist_alert"'):
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    page.raise_request_exception = False
+    with connection.execute_wrapper(refuse):
+        assert page.post(NEW, {**UP, "form": "a"}).status_code >= 500
+    response = page.post(NEW, {**UP, "form": "a"}, follow=True)
+    assert notices_of(response) == ["AAPL rises to 200.00: the alert is active."]
+    assert Alert.objects.count() == 1
 
 
 def test_one_more_than_the_maximum_is_refused_and_works_after_a_deletion(page, person, tickers: list[Ticker]):
