@@ -52,7 +52,7 @@ class StreamSession(Session):
             self.outbox.send(states)
         self._subscribe(list(symbols))
 
-    def _reply(self, payload: bytes, now: float) -> None:
+    def reply(self, payload: bytes, now: float) -> None:
         """Sends a heartbeat, which is the only reply of a stream."""
         if not self.outbox.reply_frame(make_heartbeat(payload)):
             self.close(CloseCode.SLOW, now)
