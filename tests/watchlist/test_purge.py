@@ -75,3 +75,22 @@ def test_firings_are_purged_after_the_retention(person: User, tickers: list[Tick
         Firing.objects.create(alert=alert, price=1.0, evaluated_at=recorded, recorded_at=recorded, **order)
     purge()
     assert [firing.arming for firing in Firing.objects.all()] == [29]
+
+
+def test_deleted_alerts_are_purged_after_a_day_unless_they_have_firings(person: User, tickers: list[Ticker]):
+    now = timezone.now()
+    fields = {"owner": person, "ticker": tickers[0], "kind": "up", "level": 1.0}
+    days = timedelta(days=1, minutes=1)
+    _gone, recent, fired, active = (
+        Alert.objects.create(state=state, changed_at=changed, **fields)
+        for state, changed in [
+            ("deleted", now - days),
+            ("deleted", now - timedelta(hours=23)),
+            ("deleted", now - days),
+            ("active", now - days),
+        ]
+    )
+    order = {"arming": 1, "side": -1, "timestamp": 1, "seq_id": 1}
+    Firing.objects.create(alert=fired, price=1.0, evaluated_at=now, recorded_at=now, **order)
+    purge()
+    assert set(Alert.objects.all()) == {recent, fired, active}

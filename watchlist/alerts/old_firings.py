@@ -1,17 +1,35 @@
-"""Deletes old firings with their deliveries."""
+"""Deletes old firings with their deliveries, and the rows of deleted alerts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from watchlist.alert_models import Firing
+from django.db.models import QuerySet
+
+from watchlist.alert_kinds import State
+from watchlist.alert_models import Alert, Firing
 
 FIRINGS_PER_TRANSACTION = 1_000
-"""How many firings are deleted at once. During a transaction no other process can write to SQLite."""
+"""How many firings or alerts are deleted at once. During a transaction no other process can write to SQLite."""
+DELETED_ALERTS_KEPT = timedelta(days=1)
+"""How long a deleted alert without firings stays in the database. A person can undo the deletion for a shorter time."""
 
 
 def delete_old_firings(before: datetime) -> int:
     """Deletes all firings that were recorded before a time. Returns their number. Raises DatabaseError."""
-    deleted, old = 0, Firing.objects.filter(recorded_at__lt=before).order_by("pk").values_list("pk", flat=True)
+    return _delete_in_parts(Firing.objects.filter(recorded_at__lt=before))
+
+
+def delete_unused_alerts(now: datetime) -> int:
+    """Deletes the rows of deleted alerts that have no firings. Returns their number. Raises DatabaseError.
+
+    Otherwise a program that creates and deletes alerts would fill the database.
+    """
+    deleted = Alert.objects.filter(state=State.DELETED.value, changed_at__lt=now - DELETED_ALERTS_KEPT)
+    return _delete_in_parts(deleted.filter(firings=None))
+
+
+def _delete_in_parts(rows: QuerySet[Alert] | QuerySet[Firing]) -> int:
+    deleted, old = 0, rows.order_by("pk").values_list("pk", flat=True)
     while keys := list(old[:FIRINGS_PER_TRANSACTION]):
-        Firing.objects.filter(pk__in=keys).delete()
+        rows.filter(pk__in=keys).delete()
         deleted += len(keys)
     return deleted

@@ -30,6 +30,7 @@ from watchlist.gateway.web_sessions import AccountSession, names_session, read_s
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
+FULL = Refusal("full", 429, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
 """How long a check that `Admission.begin` starts may take."""
 
@@ -151,6 +152,8 @@ class Admission:
         is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
         if is_page or not request.is_socket:
             return NOT_SIGNED_IN
+        if self._connections.is_unauthenticated_full():  # strangers must leave room for accounts
+            return FULL
         return self._find_no_room(address, True) or Admitted(options, address, must_authenticate=True)
 
     def begin(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
@@ -209,7 +212,7 @@ class Admission:
         if self._connections.closing:
             return Refusal("shutdown", 503, CloseCode.SHUTDOWN, 1)
         if self._connections.is_full(pending=pending):
-            return Refusal("full", 429, CloseCode.FULL, 5)
+            return FULL
         return None
 
     def _names_account(self, headers: Mapping[str, str], options: ConnectionOptions) -> bool:

@@ -27,6 +27,10 @@ SWEEP_SECONDS = 1.0
 """The time between two calls of `Connections.sweep`."""
 RETRY_SPREAD_MS = 1000
 """`Connections.choose_retry_ms` returns less than this number of milliseconds."""
+UNAUTHENTICATED = "unauthenticated"
+"""The name under which `AddressCounts` counts the sockets that must send a token."""
+UNAUTHENTICATED_PER_LIMIT = 10
+"""At most one in so many of `max_connections` sockets may be a socket that must send a token."""
 
 
 class Connections:
@@ -46,6 +50,7 @@ class Connections:
         self._lateness = Lateness(SWEEP_SECONDS, context.limits.pong_wait)
         self._pending = 0
         self._per_address = AddressCounts()
+        self._unauthenticated: set[Session] = set()
         self._database_available = True
         self._source_messages: Mapping[str, StateMessage] = {}
         self._note_connections: Callable[[int], int] = lambda _own: 0
@@ -72,6 +77,11 @@ class Connections:
         """Returns whether the sockets of the address in all processes have reached `max_per_address`."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
+
+    def is_unauthenticated_full(self) -> bool:
+        """Returns whether so many sockets of all processes must send a token that no more of them are accepted."""
+        limit = self.context.limits.max_connections
+        return 0 < limit <= UNAUTHENTICATED_PER_LIMIT * self._per_address.count(UNAUTHENTICATED)
 
     def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes the limits apply to the connections of all processes together.
@@ -122,8 +132,11 @@ class Connections:
     def open_unauthenticated(self, outbox: Outbox, options: ConnectionOptions, address: str) -> Session:
         """Adds a socket of a private gateway that gets nothing before its client has sent a token."""
         session = self.open(outbox, NO_OPTIONS, address=address)
+        self._unauthenticated.add(session)
+        self._per_address.add(UNAUTHENTICATED)
 
         def begin() -> None:
+            self._end_unauthenticated(session)
             session.options = options
             if options.meta:
                 outbox.send(self.current_states())
@@ -153,10 +166,16 @@ class Connections:
         """Removes a socket whose connection has ended."""
         if session.authentication is not None:
             session.authentication.stop()
+        self._end_unauthenticated(session)
         self.context.hub.remove(session.outbox)
         self.sessions.pop(session, None)
         self._per_address.remove(session.address)
         self._share_count()
+
+    def _end_unauthenticated(self, session: Session) -> None:
+        if session in self._unauthenticated:
+            self._unauthenticated.remove(session)
+            self._per_address.remove(UNAUTHENTICATED)
 
     def sweep(self) -> None:
         """Closes sockets after their time-out or lifetime, and sends the pings and heartbeats that are due.

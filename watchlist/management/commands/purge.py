@@ -1,4 +1,4 @@
-"""`manage.py purge`: deletes expired web sessions with the visitors' lists in them, and old firings of alerts."""
+"""`manage.py purge`: deletes expired web sessions with the visitors' lists in them, old firings, and deleted alerts."""
 
 import signal
 import threading
@@ -14,7 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from feeds.stop_signals import STOP_SIGNALS
-from watchlist.alerts.old_firings import delete_old_firings
+from watchlist.alerts.old_firings import delete_old_firings, delete_unused_alerts
 
 DAY_SECONDS = 24 * 3600.0
 RETRY_SECONDS = 3600.0
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Deletes expired sessions and old firings: once, for cron, or every day until it is stopped."
+    help = "Deletes expired sessions, old firings and deleted alerts: once, for cron, or every day until it is stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--daily", action="store_true", help="keep running and repeat every day")
@@ -55,15 +55,19 @@ def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn
             purge(stamp)
             seconds = DAY_SECONDS
         except DatabaseError as error:
-            log.warning("sessions or firings not purged, next attempt in an hour", error=type(error).__name__)
+            log.warning("sessions, firings or alerts not purged, next attempt in an hour", error=type(error).__name__)
             seconds = RETRY_SECONDS
 
 
 def purge(stamp: Path | None = None) -> None:
-    """Deletes expired web sessions and old firings, then touches the file `stamp`. Raises DatabaseError."""
+    """Deletes expired web sessions, old firings and deleted alerts, then touches the file `stamp`.
+
+    Raises DatabaseError.
+    """
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     log.info("expired sessions purged")
     deleted = delete_old_firings(timezone.now() - settings.ALERTS_RETENTION)
     log.info("old firings purged", firings=deleted)
+    log.info("deleted alerts purged", alerts=delete_unused_alerts(timezone.now()))
     if stamp:
         stamp.touch()

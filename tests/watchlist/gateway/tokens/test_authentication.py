@@ -127,6 +127,29 @@ async def test_a_socket_that_must_authenticate_gets_no_frames_about_the_site(sta
     await disconnect(client)
 
 
+async def test_clients_without_a_token_leave_most_of_the_room_to_others(start_local_gateway, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    local, first, _ = await connect_private(start_local_gateway, max_connections=20)
+    second = local.connect()
+    await begin(second)
+    refused = {"extensions": {"websocket.http.response": {}}}
+    assert (await begin(local.connect(**refused)))["status"] == 429
+    lookups.answers.put_nowait(Row())
+    by_header = local.connect(headers=[(b"authorization", b"Bearer " + TOKEN.encode())])
+    assert await begin(by_header) == {"type": "websocket.accept"}
+    lookups.answers.put_nowait(Row())
+    await send_json(first, AUTH)
+    await receive_json(first)
+    third = local.connect()
+    assert await begin(third) == {"type": "websocket.accept"}
+    assert (await begin(local.connect(**refused)))["status"] == 429
+    await disconnect(second)
+    fourth = local.connect()
+    assert await begin(fourth) == {"type": "websocket.accept"}
+    for client in (first, by_header, third, fourth):
+        await disconnect(client)
+
+
 def test_a_session_without_a_verifier_refuses_tokens():
     from tests.support.gateway.sessions import open_session
 
