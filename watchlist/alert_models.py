@@ -107,7 +107,7 @@ class Firing(models.Model):
 
     `received_at` is the time at which Kafka got the update, or null if it is unknown. The engine evaluated the update
     at `evaluated_at` and began to write this row at `recorded_at`. `blind_us` says for how many microseconds the alert
-    was blind since it was armed; null if this is unknown.
+    was blind since it was armed; null if this is unknown. docs/alerts.md defines it.
     """
 
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="firings")

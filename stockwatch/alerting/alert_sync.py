@@ -14,7 +14,7 @@ import structlog
 from feeds import metrics
 from watchlist.alert_kinds import State
 from watchlist.alerts import engine_storage
-from watchlist.alerts.engine_storage import Results, split_results
+from watchlist.alerts.engine_storage import FindBlindness, Results, split_results
 from watchlist.alerts.evaluator import Evaluator
 from watchlist.alerts.records import Progress
 
@@ -37,11 +37,16 @@ class AlertSync:
     """
 
     def __init__(
-        self, evaluator: Evaluator, now: Callable[[], float], clock: Callable[[], float] = time.monotonic
+        self,
+        evaluator: Evaluator,
+        now: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+        find_blindness: FindBlindness = lambda _firing, _begin, _end: None,
     ) -> None:
         self._evaluator = evaluator
         self._now = now
         self._clock = clock
+        self._find_blindness = find_blindness
         self._followed_to = datetime.fromtimestamp(0, UTC)
         self._stale: set[int] = set()
         """The ids of alerts that must be read again, because the database has another version of them."""
@@ -90,7 +95,7 @@ class AlertSync:
     def _write_parts(self) -> None:
         while self._unwritten:
             results = self._unwritten[0]
-            conflicts = engine_storage.write_results(results, self._time())
+            conflicts = engine_storage.write_results(results, self._time(), self._find_blindness)
             del self._unwritten[0]
             self._stale |= conflicts
             # Its version here may become equal to the one that a person wrote, and a write would then succeed.

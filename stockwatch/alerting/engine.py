@@ -26,6 +26,7 @@ from feeds.stop_signals import run_until
 from feeds.store.feed_state import FeedState
 from feeds.wire import latest_timestamp
 from stockwatch.alerting.alert_sync import AlertSync
+from stockwatch.alerting.blind_times import BlindTimes
 from stockwatch.alerting.silence_watch import SilenceWatch
 from watchlist.alerts.alert_states import Calendar
 from watchlist.alerts.engine_state import BEHIND_SECONDS, EngineState
@@ -79,7 +80,9 @@ class AlertEngine:
         self._clock = clock
         self._now = now
         self._evaluator = Evaluator(calendar, read_reference, read_range, find_closes)
-        self._sync = AlertSync(self._evaluator, now, clock)
+        self._find_sources = find_sources
+        self._blind = BlindTimes()
+        self._sync = AlertSync(self._evaluator, now, clock, self._blind.find)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
         self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now)
         self._sync_at = 0.0
@@ -122,6 +125,8 @@ class AlertEngine:
         if is_due:
             self._sync_at = self._clock() + SYNC_SECONDS
             stalled = self._paused or self._source.outage.ongoing
+            is_blind = stalled or self._lag > BEHIND_SECONDS
+            self._blind.note(int(self._now() * SECOND_US), self._find_sources(), is_engine_blind=is_blind)
             self._publish(EngineState(self._now(), self._lag, stalled), self._evaluator.count_by_source())
 
     def _work(self, *, everything: bool) -> None:
@@ -138,6 +143,7 @@ class AlertEngine:
         self._sync.restore_progress()
         self._sync.follow()
         self._owned = set(self._source.assigned)
+        self._blind.start(int(self._now() * SECOND_US))
 
     def _evaluate(self) -> None:
         """Evaluates the records that were read. Only counts invalid records: the processor writes dead letters.

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from feeds.models import Ticker
 from feeds.wire import Update
@@ -177,8 +177,10 @@ class AccountAlerts:
         return _add_blindness(listed, now)
 
     def _last_firings(self, alerts: Sequence[Alert]) -> Mapping[int, Firing]:
-        newest = Firing.objects.filter(alert__in=alerts).order_by().values("alert").annotate(newest=Max("pk"))
-        return {firing.alert_id: firing for firing in Firing.objects.filter(pk__in=newest.values("newest"))}
+        # An alert can have many thousand firings, so only its newest one is read, from the index by arming.
+        newest = Firing.objects.filter(alert=OuterRef("pk")).order_by("-arming").values("pk")[:1]
+        found = Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).order_by().values_list(Subquery(newest))
+        return {firing.alert_id: firing for firing in Firing.objects.filter(pk__in=found)}
 
     def firings(self, limit: int, before: int | None = None) -> Sequence[Firing]:
         """Returns the newest firings of the account, also of deleted alerts.

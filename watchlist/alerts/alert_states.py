@@ -150,6 +150,8 @@ class AlertStates:
             source=watch.source,
             late=late,
             received_ms=received_ms,
+            symbol=watch.symbol,
+            armed_at=table.since_timestamps[slot],
         )
         self.firings.append(event)
         if table.repeat(slot) is Repeat.DAILY:

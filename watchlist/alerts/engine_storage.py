@@ -19,6 +19,7 @@ from watchlist.alert_kinds import Channel, DeliveryState, Kind, Repeat, Side, St
 from watchlist.alert_models import Alert, AlertProgress, Delivery, Firing
 from watchlist.alerts.conditions import CREATABLE, MAX_WINDOW_SECONDS, PERCENT_KINDS, VALUELESS_KINDS, WINDOW_KINDS
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Progress
+from watchlist.formatting.moments import to_microseconds
 from watchlist.prices.change import reference_price
 
 ROWS_PER_READ = 20_000
@@ -54,6 +55,9 @@ Item = TypeVar("Item")
 SkipAlert = Callable[[int, int], None]
 """Is called with the id and the version of an active alert that the engine cannot use."""
 
+FindBlindness = Callable[[FiringEvent, int, int], int | None]
+"""Returns for how long the alert of a firing was blind between two times, all in microseconds; None if unknown."""
+
 
 class Results(NamedTuple):
     """What the engine found out: changed alerts, firings, and the progress of symbols.
@@ -65,6 +69,13 @@ class Results(NamedTuple):
     firings: Sequence[FiringEvent]
     progress: Sequence[Progress]
     evaluated_at: datetime
+
+
+class WrittenAlert(NamedTuple):
+    """What a firing needs of its alert: the time of creation and the values of FLAGS."""
+
+    created_at: datetime
+    flags: Sequence[bool]
 
 
 class AlertsUnavailable(TransientError):
@@ -139,7 +150,9 @@ def split_results(results: Results) -> Iterator[Results]:
         yield Results((), (), results.progress, results.evaluated_at)
 
 
-def write_results(results: Results, now: datetime) -> set[int]:
+def write_results(
+    results: Results, now: datetime, find_blindness: FindBlindness = lambda _firing, _begin, _end: None
+) -> set[int]:
     """Writes changed alerts, firings, deliveries and progress in one transaction.
 
     Returns the ids of alerts that were changed or deleted after the engine had read them. Their changes and firings are
@@ -147,30 +160,35 @@ def write_results(results: Results, now: datetime) -> set[int]:
     """
     with translate_errors():
         try:
-            return _write(results, now)
+            return _write(results, now, find_blindness)
         except IntegrityError:
             # A firing exists already: an older state of the alerts was restored, but not of the firings.
             alerts = {firing.alert_id for firing in results.firings}
             known = set(Firing.objects.filter(alert__in=alerts).values_list("alert_id", "arming"))
             new = [firing for firing in results.firings if (firing.alert_id, firing.arming) not in known]
-            return _write(results._replace(firings=new), now)
+            return _write(results._replace(firings=new), now, find_blindness)
 
 
 @transaction.atomic
-def _write(results: Results, now: datetime) -> set[int]:
-    flags: dict[int, Sequence[bool]] = {}
+def _write(results: Results, now: datetime, find_blindness: FindBlindness) -> set[int]:
+    written: dict[int, WrittenAlert] = {}
     for part in chunks(sorted(results.changes, key=lambda change: change.id), KEYS_PER_QUERY):
-        flags |= _write_changes(part, now)
-    rows = [_make_firing(event, results.evaluated_at, now) for event in results.firings if event.alert_id in flags]
+        written |= _write_changes(part, now)
+    rows = []
+    for event in results.firings:
+        if event.alert_id in written:
+            armed_at = max(event.armed_at, to_microseconds(written[event.alert_id].created_at))
+            blind_us = find_blindness(event, armed_at, to_microseconds(results.evaluated_at))
+            rows.append(_make_firing(event, blind_us, results.evaluated_at, now))
     Firing.objects.bulk_create(rows)
     Delivery.objects.bulk_create(
         _make_delivery(firing, channel, now)
         for firing in rows
-        for channel, wanted in zip(Channel, flags[firing.alert_id], strict=True)
+        for channel, wanted in zip(Channel, written[firing.alert_id].flags, strict=True)
         if wanted
     )
     _write_progress(results.progress)
-    return {change.id for change in results.changes if change.id not in flags}
+    return {change.id for change in results.changes if change.id not in written}
 
 
 def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
@@ -180,15 +198,15 @@ def _make_delivery(firing: Firing, channel: Channel, now: datetime) -> Delivery:
     return delivery
 
 
-def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, Sequence[bool]]:
-    """Writes changed alerts. Returns a dict from the id of each written alert to the values of FLAGS."""
+def _write_changes(changes: Sequence[AlertChange], now: datetime) -> Mapping[int, WrittenAlert]:
+    """Writes changed alerts. Returns a dict from id to alert. Alerts that were not written are missing."""
     locked = Alert.objects.select_for_update().filter(pk__in=[change.id for change in changes]).order_by("pk")
-    found = {row[0]: row[1:] for row in locked.values_list("pk", "version", *FLAGS)}
+    found = {row[0]: row[1:] for row in locked.values_list("pk", "version", "created_at", *FLAGS)}
     valid = [change for change in changes if found.get(change.id, (0,))[0] == change.version]
     changed_at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.executemany(UPDATE, [_make_update(change, changed_at) for change in valid])
-    return {change.id: found[change.id][1:] for change in valid}
+    return {change.id: WrittenAlert(found[change.id][1], found[change.id][2:]) for change in valid}
 
 
 def _make_update(change: AlertChange, changed_at: Any) -> tuple[Any, ...]:
@@ -196,7 +214,7 @@ def _make_update(change: AlertChange, changed_at: Any) -> tuple[Any, ...]:
     return *state, changed_at, change.id
 
 
-def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> Firing:
+def _make_firing(event: FiringEvent, blind_us: int | None, evaluated_at: datetime, now: datetime) -> Firing:
     received = EPOCH + timedelta(milliseconds=event.received_ms) if event.received_ms else None
     return Firing(
         alert_id=event.alert_id,
@@ -209,6 +227,7 @@ def _make_firing(event: FiringEvent, evaluated_at: datetime, now: datetime) -> F
         seq_id=event.seq_id,
         source=event.source,
         late=event.late,
+        blind_us=blind_us,
         received_at=received,
         evaluated_at=evaluated_at,
         recorded_at=now,
@@ -251,22 +270,8 @@ def _make_records(rows: Iterable[tuple[Any, ...]], skip: SkipAlert) -> list[Aler
 
 def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
     """Returns None if the row has a value that the engine cannot use."""
-    (
-        pk,
-        version,
-        symbol,
-        kind,
-        level,
-        percent,
-        window,
-        repeat,
-        cooldown,
-        expires_at,
-        side,
-        arming,
-        *since,
-        silent_until,
-    ) = row
+    pk, version, symbol, kind, level, percent, window, *rest = row
+    repeat, cooldown, expires_at, side, arming, *since, silent_until = rest
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)
     value = 0.0 if kind in VALUELESS_KINDS else percent if kind in PERCENT_KINDS else level
     if value is None or not isfinite(value) or repeat not in _REPEATS or side not in _SIDES:

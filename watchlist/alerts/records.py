@@ -51,7 +51,8 @@ class AlertChange(msgspec.Struct, frozen=True, gc=False):
 class FiringEvent(msgspec.Struct, frozen=True, gc=False):
     """The event that the condition of an alert became true. `watchlist.alert_models.Firing` explains the fields.
 
-    `received_ms` is the time at which Kafka got the update, in unix milliseconds; 0 if it is unknown.
+    `received_ms` is the time at which Kafka got the update, in unix milliseconds; 0 if it is unknown. `armed_at` is the
+    time of the update at which the alert was armed.
     """
 
     alert_id: int
@@ -65,6 +66,8 @@ class FiringEvent(msgspec.Struct, frozen=True, gc=False):
     source: str
     late: bool
     received_ms: int
+    symbol: str = ""
+    armed_at: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 
@@ -8,6 +8,7 @@ from django.db import OperationalError, connection
 
 from feeds.models import DayBar, Tape, Ticker
 from feeds.store.connection import Profile, connect
+from feeds.store.feed_state import FeedState
 from feeds.wire import Update
 from stockwatch.alerting import engine
 from stockwatch.alerting.background_publisher import BackgroundPublisher
@@ -83,6 +84,40 @@ def test_firings_keep_their_evidence(factory: EngineFactory, produce: Produce, m
     assert (firing.timestamp, firing.seq_id) == update_at(101, 2).order
     assert firing.evaluated_at == datetime.fromtimestamp((NOON + HOUR_US) / 1e6, UTC)
     assert firing.received_at is not None
+
+
+def test_a_firing_says_for_how_long_its_source_was_silent_since_the_arming(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "SYNC_SECONDS", 0.0)
+    start, looks = factory.now_us, []
+    created_at = datetime.fromtimestamp(NOON / 1e6, UTC)
+    old, new = make_alert(created_at=created_at), make_alert(created_at=created_at, side=0, arming=0)
+    factory.publish = lambda *state: looks.append(state)
+
+    def look(second: float, state: str) -> Iterator[None]:
+        """Lets the engine look at the source at this second."""
+        factory.now_us, factory.sources = start + int(second * 1e6), {"kraken": FeedState(state, "", 0, 0)}
+        looks.clear()
+        while len(looks) < 2:
+            yield
+
+    def play() -> Iterator[None]:
+        while not factory.source.assigned:
+            yield
+        yield from look(0, "connected")
+        produce(update_at(99, 3601), source="kraken")
+        while factory.source.records_read < 1:
+            yield
+        for second, state in ((2, "silent"), (5, "silent"), (9, "connected")):
+            yield from look(second, state)
+        produce(update_at(101, 3609), source="kraken")
+        while not Firing.objects.exists():
+            yield
+
+    scenario = play()
+    factory.run_until(lambda: next(scenario, "over") == "over")
+    assert dict(Firing.objects.values_list("alert", "blind_us")) == {old.pk: None, new.pk: 7_000_000}
 
 
 def test_changes_of_alerts_are_followed_while_the_engine_runs(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from random import Random
 from uuid import uuid4
 
+from feeds.store.feed_state import FeedState
 from stockwatch.alerting.engine import AlertEngine
 from tests.support.bars import UTC_EVERYWHERE
 from tests.support.recorder import CountingConsumer, StopWhen
@@ -14,19 +15,25 @@ from watchlist.alerts.engine_state import EngineState
 class EngineFactory:
     """Makes alert engines of one topic and group. Their clock shows `now_us`, in unix microseconds.
 
-    `publish` gets the states of the engines.
+    `publish` gets the states of the engines. `sources` holds the states of the sources.
     """
 
     publish: Callable[[EngineState, Mapping[str, int]], None] = staticmethod(lambda _state, _counts: None)
 
     def __init__(self, kafka: str, topic: str, now_us: int) -> None:
         self.kafka, self.topic, self.now_us = kafka, topic, now_us
+        self.sources: Mapping[str, FeedState] = {}
         self.group = f"group-{uuid4().hex}"
 
     def make_engine(self) -> AlertEngine:
         self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
         self.engine = AlertEngine(
-            self.source, UTC_EVERYWHERE, self.publish, rng=Random(1), now=lambda: self.now_us / 1e6
+            self.source,
+            UTC_EVERYWHERE,
+            self.publish,
+            rng=Random(1),
+            now=lambda: self.now_us / 1e6,
+            find_sources=lambda: self.sources,
         )
         return self.engine
 

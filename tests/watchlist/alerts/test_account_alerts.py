@@ -174,6 +174,12 @@ def test_the_list_shows_the_distance_to_each_level(alerts: AccountAlerts, put_pr
     assert [each.is_expired for each in listed] == [False, False, True]
 
 
+def test_the_last_firing_of_an_alert_is_the_one_of_its_last_arming(alerts: AccountAlerts):
+    first, other = (alerts.create(symbol, UP, NOW).alert for symbol in ("AAPL", "MSFT"))
+    last, _, only = fire(first, arming=2), fire(first, arming=1), fire(other, arming=1)
+    assert [each.last_firing for each in alerts.list(NOW)] == [only, last]
+
+
 def test_the_list_shows_highs_and_lows_of_the_day_and_of_the_year(alerts: AccountAlerts):
     tape = Tape.objects.create(symbol="AAPL")
     for days, low, high in ((0, 95.0, 110.0), (9, 90.0, 105.0)):

@@ -161,6 +161,23 @@ def test_a_firing_changes_its_alert_and_has_a_delivery_per_channel(alert: Alert)
     assert list(found) == [(row.pk, "email", "waiting"), (row.pk, "page", "done")]
 
 
+@pytest.mark.parametrize(("created_at", "begin"), [(0, 5_000_000), (6, 6_000_000)])
+def test_the_blindness_of_a_firing_is_asked_from_the_arming_or_the_creation_on(
+    alert: Alert, created_at: int, begin: int
+):
+    Alert.objects.update(created_at=datetime.fromtimestamp(created_at, UTC))
+    event = msgspec.structs.replace(firing(alert), armed_at=5_000_000)
+    asked = []
+
+    def find_blindness(*question: object) -> int:
+        asked.append(question)
+        return 77
+
+    write_results(results(change(alert), firings=(event,)), NOW, find_blindness)
+    assert asked == [(event, begin, int(NOW.timestamp()) * 1_000_000)]
+    assert Firing.objects.get().blind_us == 77
+
+
 def test_an_alert_that_a_person_changed_or_deleted_meanwhile_does_not_fire(alert: Alert):
     Alert.objects.update(version=2, state="paused")
     stale, gone = change(alert), AlertChange(10**9, 1, State.ACTIVE, Side.NONE, 1, (7, 8), 9)

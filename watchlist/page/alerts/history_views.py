@@ -20,7 +20,7 @@ from watchlist.formatting.numbers import write_number
 from watchlist.page.alerts.access import read_key, require_account
 from watchlist.page.alerts.list_views import read_style
 from watchlist.page.alerts.rows import Style, describe_condition, moment_of
-from watchlist.page.alerts.words import CHANNEL_NAMES, DELIVERY_WORDS
+from watchlist.page.alerts.words import CHANNEL_NAMES, DELIVERY_WORDS, write_rough_duration
 
 PAGE_LENGTH = 50
 RECENT = timedelta(hours=24)
@@ -60,6 +60,7 @@ def show_history(request: HttpRequest, user: User) -> HttpResponse:
 def _describe_firing(firing: Firing, style: Style) -> Mapping[str, Any]:
     """Returns the texts of a row of the table of firings, by name."""
     ticker, moment = firing.alert.ticker, moment_of(firing.timestamp)
+    blind_seconds = (firing.blind_us or 0) / 1_000_000
     return {
         "ticker": ticker,
         "moment": moment,
@@ -67,6 +68,7 @@ def _describe_firing(firing: Firing, style: Style) -> Mapping[str, Any]:
         "condition": describe_condition(firing.alert, style.numerals),
         "price": write_number(firing.price, ticker.decimals, style.numerals),
         "late": firing.late,
+        "blind": write_rough_duration(blind_seconds) if blind_seconds > 1 else "",
         "deliveries": [_describe_delivery(delivery) for delivery in firing.deliveries.all()],
     }
 

@@ -88,6 +88,12 @@ def write_duration(seconds: int) -> str:
     return f"{seconds // size} {unit}"
 
 
+def write_rough_duration(seconds: float) -> str:
+    """Returns a duration of at least a second as a whole number of the longest unit that fits, such as `3 min`."""
+    size, unit = next((size, unit) for size, unit in UNITS if round(seconds) >= size or size == 1)
+    return f"{seconds / size:.0f} {unit}"
+
+
 def write_repeat(repeat: Repeat, cooldown_seconds: int) -> str:
     """Returns how often an alert fires, such as `once`."""
     if repeat is Repeat.EACH:

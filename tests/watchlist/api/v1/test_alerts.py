@@ -190,6 +190,14 @@ def test_firings_are_read_page_by_page_with_their_deliveries(client, headers, cr
     assert found[1]["deliveries"] == []
 
 
+def test_a_firing_says_for_how_long_its_alert_was_blind(client, headers, create):
+    alert = create().json()["alert"]["id"]
+    fire(alert, 1)
+    fire(alert, 2, blind_us=1_500_000)
+    found = client.get(f"{ALERTS}/firings", headers=headers).json()["firings"]
+    assert [each["blind_seconds"] for each in found] == [1.5, None]
+
+
 def test_the_queries_for_firings_do_not_grow_with_their_number(client, headers, create, django_assert_max_num_queries):
     alert = create().json()["alert"]["id"]
     for arming in range(1, 31):

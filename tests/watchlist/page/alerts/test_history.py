@@ -27,6 +27,16 @@ def test_each_firing_has_a_row_with_its_deliveries(page, person):
     assert "E-mail failed 9 attempts the server refused &lt;b&gt;the address&lt;/b&gt;" in row
 
 
+@pytest.mark.parametrize(
+    ("blind_us", "text"),
+    [(None, ""), (1_000_000, ""), (1_100_000, "blind 1 s before"), (180_000_000, "blind 3 min before")],
+)
+def test_a_row_says_for_how_long_the_alert_was_blind(page, person, blind_us, text):
+    fire(make_alert(person), blind_us=blind_us)
+    [row] = alert_rows(page.get(HISTORY))
+    assert row.partition(" AAPL")[0].endswith(text or "UTC")
+
+
 def test_firings_of_deleted_alerts_stay(page, person):
     fire(make_alert(person, state="deleted"))
     assert len(alert_rows(page.get(HISTORY))) == 1

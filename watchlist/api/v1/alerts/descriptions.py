@@ -46,6 +46,7 @@ def describe_firing(firing: Firing) -> dict[str, Any]:
         "symbol": firing.alert.ticker.symbol,
         "kind": firing.alert.kind,
         **{key: getattr(firing, key) for key in FIRING_KEYS},
+        "blind_seconds": None if firing.blind_us is None else firing.blind_us / 1_000_000,
         "recorded_at": to_microseconds(firing.recorded_at),
         "deliveries": describe_deliveries(sorted(firing.deliveries.all(), key=lambda each: each.pk)),
     }

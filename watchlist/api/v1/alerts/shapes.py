@@ -160,6 +160,9 @@ class FiringInfo(Exact):
     seq_id: int
     source: str
     late: bool = Field(description="A newer update of the symbol had arrived before.")
+    blind_seconds: float | None = Field(
+        description="How long the alert was blind since it was armed; null if this is unknown."
+    )
     recorded_at: Microseconds
     deliveries: list[DeliveryInfo]
 
