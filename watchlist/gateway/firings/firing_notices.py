@@ -43,7 +43,7 @@ class FiringNotices:
         """Reads the database for all sockets together, and sends the frames. Raises django.db.DatabaseError."""
         following = self._find_following()
         current = {account for session, account in following.items() if session in self._current}
-        behind = {account for session, account in following.items() if session not in self._current}
+        behind = {account for session, account in following.items() if self._is_behind(session)}
         behind = set(sorted(behind)[:MAX_NEW_ACCOUNTS])
         if not following:
             self._current, self._known = set(), {}
@@ -71,6 +71,10 @@ class FiringNotices:
             for session in self._connections.sessions
             if session.account_session is not None and session.options.follows_account and not session.closing_since
         }
+
+    def _is_behind(self, session: Session) -> bool:
+        # A client that does not read gets no frames yet, and must take no place of another account.
+        return session not in self._current and not session.outbox.has_waiting_state
 
     def _send(self, fresh: Messages, missed: Messages) -> None:
         """Sends each socket its messages: `fresh` if the socket got those of the last reading, `missed` otherwise."""

@@ -156,6 +156,18 @@ def test_the_missed_firings_of_many_accounts_are_read_in_parts(make_alert, open_
     assert [ids_of(page) for page in pages] == [[firings[0].pk], [firings[1].pk]]
 
 
+def test_pages_that_do_not_read_keep_no_firings_from_other_accounts(make_alert, open_page, read, monkeypatch):
+    monkeypatch.setattr(firing_notices, "MAX_NEW_ACCOUNTS", 1)
+    stalled, alert = make_alert("ada"), make_alert("grace")
+    write_firing(stalled, NOW)
+    open_page(stalled, room=0)
+    read()
+    read()  # the firing waits, so this page counts as new again
+    page, firing = open_page(alert), write_firing(alert, NOW)
+    read()
+    assert ids_of(page) == [firing.pk]
+
+
 def test_three_queries_serve_all_sockets(make_alert, open_page, read, django_assert_num_queries):
     alerts = [make_alert(f"person{number}") for number in range(20)]
     pages = [open_page(alert) for alert in alerts for _ in range(3)]
