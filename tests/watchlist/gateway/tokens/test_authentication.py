@@ -156,3 +156,16 @@ def test_a_session_without_a_verifier_refuses_tokens():
     session = open_session()
     send(session, AUTH)
     assert received_frames(session)[0]["code"] == 400
+
+
+async def test_many_wrong_tokens_at_once_cause_few_queries(start_local_gateway, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    for _ in range(100):
+        lookups.answers.put_nowait(None)
+    local = start_local_gateway(rate_burst=5)
+    await local.gateway.start()
+    headers = [(b"authorization", b"Bearer " + TOKEN.encode())]
+    clients = [local.connect(headers=headers, extensions={"websocket.http.response": {}}) for _ in range(50)]
+    statuses = [answer["status"] for answer in await asyncio.gather(*map(begin, clients))]
+    assert set(statuses) == {401, 429}
+    assert lookups.started <= verifiers.MAX_VERIFICATIONS

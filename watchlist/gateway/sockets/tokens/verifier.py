@@ -4,6 +4,7 @@ A look-up is a query in the database. `DatabaseMonitor.run` limits how many of t
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -22,6 +23,11 @@ WRONG_TOKEN = Refusal("token", 401, CloseCode.TOKEN)
 NO_SCOPE = Refusal("scope", 403, CloseCode.TOKEN)
 NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if the gateway cannot look up a token, or the web session of a client of a private gateway."""
+MAX_VERIFICATIONS = 16
+"""How many tokens of one address are verified at the same time.
+
+A wrong token counts only when it was looked up, so wrong tokens that come at once would all be looked up.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +39,7 @@ class TokenVerifier:
         self._database = database
         self._start = start
         self._notes: set[asyncio.Task[None]] = set()
+        self._running: Counter[str] = Counter()  # the verifications that have not ended, by address
 
     async def verify(self, token: str, address: str) -> int | Refusal:
         """Returns the id of a valid token with the scope `read`, or the reason why the client is refused.
@@ -41,6 +48,17 @@ class TokenVerifier:
         only so many connections.
         """
         rate = await self._start()
+        if self._running[address] >= MAX_VERIFICATIONS:
+            return make_token_rate_refusal(1)
+        self._running[address] += 1
+        try:
+            return await self._verify(token, address, rate)
+        finally:
+            self._running[address] -= 1
+            if not self._running[address]:
+                del self._running[address]
+
+    async def _verify(self, token: str, address: str, rate: ConnectionRate) -> int | Refusal:
         attempts = f"wrong-token:{address}"
         if wait := await rate.seconds_to_wait(attempts, spend=False):
             return make_token_rate_refusal(wait)
