@@ -39,6 +39,7 @@ export class Levels {
   #layer = create("div", { className: "chart-levels" });
   #tools;
   #output = create("output", {});
+  #loads = 0; // counts requests: an answer that a newer request has overtaken is old
   #saving = null; // the alert whose new level is being stored
   #abort = new AbortController();
   #painter = { updateAllViews: () => this.#arrange(), paneViews: () => [] };
@@ -76,11 +77,13 @@ export class Levels {
   }
 
   async load() {
+    this.#loads += 1;
+    const own = this.#loads;
     const address = `${this.#place.dataset.levels}?symbol=${encodeURIComponent(this.#symbol)}`;
     try {
       const answer = await fetch(address, { headers: ownerHeader(), signal: this.#abort.signal });
       const { alerts } = await answer.json();
-      if (answer.ok) this.#update(alerts);
+      if (answer.ok && own === this.#loads) this.#update(alerts);
     } catch {
       // The next load tries again.
     }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from tests.support.browser.alerts import fire, make_alert
 from tests.support.browser.axe import violations_on
@@ -12,8 +12,20 @@ from tests.support.browser.market import put_bars
 from tests.support.browser.modules import run_module
 from tests.support.browser.page import DESKTOP, PHONE, expect_status
 from tests.support.browser.site import Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
+
+COUNT_ANSWERS = """() => {
+    window.answers = 0;
+    const { json } = Response.prototype;
+    Response.prototype.json = async function () {
+        const values = await json.call(this);
+        setTimeout(() => (window.answers += 1));
+        return values;
+    };
+}"""
+"""Counts the answers that the page has read."""
 
 
 def tag_of(page: Page, name: str) -> Locator:
@@ -127,6 +139,33 @@ def test_a_level_that_the_server_does_not_store_goes_back(open_chart: Callable[.
     expect(page.get_by_text("This alert has expired. The alert stays at 200.50.")).to_be_visible()
     assert stored_levels(page) == [200.5]
     browser_errors[:] = [text for text in browser_errors if not text.startswith("Failed to load resource")]
+
+
+def test_an_old_answer_that_comes_late_does_not_move_a_level_back(open_chart: Callable[..., Page]):
+    page = open_chart()
+    tag = tag_of(page, "Alert at or above")
+    page.evaluate(COUNT_ANSWERS)
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/alerts/levels/?*", hold_first)
+    page.evaluate("document.dispatchEvent(new Event('alertfired'))")
+    while not held:
+        page.evaluate("1")  # the route is called while Playwright waits for an answer
+    tag.focus()
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Enter")
+    wait_until(lambda: page.evaluate("window.answers") == 2)  # of the move, and of the request after it
+    expect(tag).to_have_attribute("aria-valuenow", "202.5")
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    wait_until(lambda: page.evaluate("window.answers") == 3)
+    assert tag.get_attribute("aria-valuenow") == "202.5"
 
 
 def test_the_label_follows_the_price_and_the_line_disappears_when_the_alert_has_fired(
