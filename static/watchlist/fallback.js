@@ -88,7 +88,9 @@ export class Fallback {
   }
 
   #openWorker() {
-    const name = `prices ${VERSION}.${this.#workers}`;
+    // A stream of a private site has frames of its account, so pages of two accounts do not share a worker.
+    const account = document.body.dataset.account ?? "";
+    const name = `prices ${VERSION}.${this.#workers} ${account}`;
     const worker = new SharedWorker(new URL("./stream_worker.js", import.meta.url), { type: "module", name });
     worker.onerror = () => {
       if (worker.port === this.#port) this.#reopen();

@@ -62,3 +62,9 @@ def test_static_files_are_served_without_collectstatic_and_revalidated(client, p
     assert "max-age=0" in response.headers["Cache-Control"]
     again = client.get(path, headers={"If-Modified-Since": response.headers["Last-Modified"]})
     assert again.status_code == 304
+
+
+def test_a_page_names_its_account_so_that_pages_of_two_accounts_share_no_stream(client, person):
+    assert "data-account" not in text_of(client.get("/sign-in/"))
+    client.force_login(person)
+    assert f'data-account="{person.pk}"' in text_of(client.get("/"))
