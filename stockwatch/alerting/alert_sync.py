@@ -113,7 +113,7 @@ class AlertSync:
                 metrics.ALERTS_DELAY.observe(max(self._now() - firing.received_ms / 1000, 0))
 
     def follow(self) -> None:
-        """Reads the alerts that people or other engines have changed. All changes must be written before."""
+        """Reads the alerts that people or other engines have changed. Call `write` first."""
         found = engine_storage.read_versions(self._followed_to)
         self._stale |= {alert_id for alert_id, version, state, _ in found if self._is_stale(alert_id, version, state)}
         if self._stale:

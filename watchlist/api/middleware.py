@@ -86,7 +86,7 @@ class ProblemMiddleware:
 
 
 def _refuse(request: HttpRequest, message: str, status: int) -> HttpResponse:
-    """Returns an error response in the form of the address: that of dashboards below `/v8/`."""
+    """Returns an error response. Below `/v8/` it has the shape that dashboards expect."""
     return make_chart_error(message, status) if request.path.startswith(CHART_PATH) else refuse(message, status)
 
 

@@ -221,7 +221,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade whose sequence is missing, or does not show whether trades are missed."""
+        """Handles a trade without a sequence, or with one from which lost trades cannot be seen."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1

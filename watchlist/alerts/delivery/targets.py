@@ -106,7 +106,7 @@ def has_stopped_emails(target: DeliveryTarget | None, address: str) -> bool:
 def set_emails_stopped(owner_pk: int, address: str, is_stopped: bool) -> bool:
     """Stops the e-mails of an account to an address, or lets them go on. Returns whether they are stopped now.
 
-    What the readers of other addresses decided stays. So nobody can undo a stop by changing the account's address.
+    A stop for another address of the account stays, so that nobody can undo a stop by changing the address.
     """
     if not User.objects.filter(pk=owner_pk).exists():
         return True
