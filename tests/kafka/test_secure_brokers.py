@@ -22,6 +22,9 @@ from tests.support.servers.pipeline import Programs
 from tests.support.waiting import wait_until
 
 
+pytestmark = pytest.mark.kafka
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
