@@ -60,6 +60,7 @@ def open_page(browser: Browser, site: Site, browser_errors: list[str]) -> Iterat
 
     def open_page(path: str = "/", **options) -> Page:
         context = browser.new_context(base_url=site.address, **options)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda line: browser_errors.append(line.text) if is_error(line) else None)

@@ -1,7 +1,8 @@
+import re
 import shutil
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,17 +28,31 @@ def database(migrated: Path, tmp_path: Path) -> Database:
     return Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'db.sqlite3')}")
 
 
+def states(database: Database) -> set[str]:
+    return {state for state, _ in database.deliveries()}
+
+
+def wait_until_started(*senders: Command) -> None:
+    """Waits until each sender handles SIGTERM itself."""
+    wait_until(lambda: all(map(blocks_sigterm, senders)), what="the senders")
+
+
+def blocks_sigterm(sender: Command) -> bool:
+    blocked = re.search(r"SigBlk:\s*(\w+)", Path(f"/proc/{sender.process.pid}/status").read_text())
+    return blocked is not None and bool(int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def test_a_firing_that_a_killed_sender_was_sending_is_sent_again_with_the_same_key(database: Database, tmp_path: Path):
     with WebhookReceiver(silence, OK) as receiver:
         database.fire(receiver.url, webhook=1)
         killed = Command("rundelivery", database.environment, tmp_path / "killed.log")
         wait_until(lambda: receiver.requests, what="the first request")
         killed.end(signal.SIGKILL)
-        assert database.deliveries() == [("waiting", 0)]
+        assert database.deliveries()[0][0] == "waiting"
         sender = Command("rundelivery", database.environment, tmp_path / "sender.log")
-        wait_until(lambda: database.deliveries() == [("done", 1)], what="the delivery")
+        wait_until(lambda: database.deliveries()[0][0] == "done", what="the delivery")
         assert sender.end() == 0
-    first, second = receiver.requests
+    first, second, *_ = receiver.requests  # a busy machine may cause a third attempt
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == "1-1"
     assert first.body == second.body
     assert not sender.logged("Traceback")
@@ -52,7 +67,8 @@ def test_senders_that_are_killed_lose_no_delivery(database: Database, tmp_path: 
             wait_until(lambda before=before: len(receiver.requests) > before + 5, what="some requests")
             sender.end(signal.SIGKILL)
         senders = [Command("rundelivery", database.environment, tmp_path / f"last{number}.log") for number in range(2)]
-        wait_until(lambda: set(database.deliveries()) == {("done", 1)}, 120, "all deliveries")
+        wait_until(lambda: states(database) == {"done"}, 120, "all deliveries")
+        wait_until_started(*senders)
         assert [sender.end() for sender in senders] == [0, 0]
     assert len(set(receiver.keys())) == 400
     assert receiver.most_open == 1
@@ -75,7 +91,8 @@ def test_senders_survive_the_death_of_postgresql(postgres: Postgres, tmp_path: P
         wait_until(lambda: len(receiver.requests) > 20, what="some requests")
         postgres.kill()
         postgres.start()
-        wait_until(lambda: set(database.deliveries()) == {("done", 1)}, 120, "all deliveries")
+        wait_until(lambda: states(database) == {"done"}, 120, "all deliveries")
+        wait_until_started(*senders)
         assert [sender.end() for sender in senders] == [0, 0]
     assert len(set(receiver.keys())) == 400
     # A receipt that could not be written is written later. Only a lease that ended meanwhile causes repeats.
@@ -86,16 +103,17 @@ def test_senders_survive_the_death_of_postgresql(postgres: Postgres, tmp_path: P
 def test_e_mails_and_webhooks_are_delivered_beside_each_other(database: Database, tmp_path: Path):
     with WebhookReceiver() as receiver, MailSink() as sink:
         environment = database.environment | {"EMAIL_URL": sink.url, "EMAIL_FROM": "stocks@example.org"}
+        years = {datetime.now(UTC).year, (datetime.now(UTC) + timedelta(hours=1)).year}
         database.fire(receiver.url, webhook=2, email=500)
         sender = Command("rundelivery", environment, tmp_path / "sender.log")
-        wait_until(lambda: set(database.deliveries()) == {("done", 1)}, what="all deliveries")
+        wait_until(lambda: states(database) == {"done"}, 120, "all deliveries")
         assert sender.end() == 0
-    assert len(receiver.requests) == 2
+    assert len(set(receiver.keys())) == 2
     [mail] = sink.mails
     assert mail["Subject"] == "500 alerts fired: AAPL"
     assert mail["From"] == "stocks@example.org"
     assert "https://stocks.example.org/alerts/" in mail.get_content()
-    assert datetime.now(UTC).strftime("%Y-") in mail.get_content()
+    assert any(f"{year}-" in mail.get_content() for year in years)
 
 
 def test_a_mail_server_that_is_down_is_reported_and_tried_again(database: Database, tmp_path: Path):

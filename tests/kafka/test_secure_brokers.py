@@ -21,7 +21,6 @@ from tests.support.servers.commands import ROOT, Command
 from tests.support.servers.pipeline import Programs
 from tests.support.waiting import wait_until
 
-
 pytestmark = pytest.mark.kafka
 
 
@@ -39,7 +38,7 @@ def secure_brokers(certificates: Certificates) -> Iterator[Brokers]:
     with brokers:
         credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         change = UserScramCredentialUpsertion(USER, credential, PASSWORD.encode())
-        brokers.admin.alter_user_scram_credentials([change])[USER].result(60)
+        brokers.admin.alter_user_scram_credentials([change], request_timeout=60)[USER].result(90)
         yield brokers
 
 

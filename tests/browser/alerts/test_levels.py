@@ -155,16 +155,15 @@ def test_an_old_answer_that_comes_late_does_not_move_a_level_back(open_chart: Ca
 
     page.route("**/alerts/levels/?*", hold_first)
     page.evaluate("document.dispatchEvent(new Event('alertfired'))")
-    while not held:
-        page.evaluate("1")  # the route is called while Playwright waits for an answer
+    wait_until(lambda: page.evaluate("1") and held)  # the route is called while Playwright waits for an answer
     tag.focus()
     page.keyboard.press("Shift+ArrowUp")
     page.keyboard.press("Enter")
-    wait_until(lambda: page.evaluate("window.answers") == 2)  # of the move, and of the request after it
+    wait_until(lambda: page.evaluate("window.answers") >= 2)  # of the move, and of the request after it
     expect(tag).to_have_attribute("aria-valuenow", "202.5")
     [(route, answer)] = held
     route.fulfill(response=answer)
-    wait_until(lambda: page.evaluate("window.answers") == 3)
+    wait_until(lambda: page.evaluate("window.answers") >= 3)
     assert tag.get_attribute("aria-valuenow") == "202.5"
 
 
@@ -173,6 +172,7 @@ def test_the_label_follows_the_price_and_the_line_disappears_when_the_alert_has_
 ):
     page = open_chart(**PHONE)
     tag = tag_of(page, "Alert at or above")
+    alerted_site.publish("AAPL", 200.0)  # a price may be old by now
     expect_status(page, "live", "Live")
     alerted_site.publish("AAPL", 201.0)
     expect(tag).to_have_text("≥ 200.50 · −0.25%")

@@ -12,9 +12,11 @@ def make(symbol, level, kind, note):
     return Alert.objects.create(owner=owner, ticker=ticker, kind=kind, level=level, note=note)
 """
 FIRE = """
+from django.db import transaction
 from tests.support.gateway.firings import write_firing
-for symbol, level in given:
-    write_firing(make(symbol, level, "up", note), price=level + 0.1, level=level)
+with transaction.atomic():  # the alert engine writes the firings of an update together too
+    for symbol, level in given:
+        write_firing(make(symbol, level, "up", note), price=level + 0.1, level=level)
 """
 
 

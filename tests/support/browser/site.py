@@ -73,7 +73,7 @@ class Site:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        for _ in range(400):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(self.address + "/livez", timeout=2).close()
                 return

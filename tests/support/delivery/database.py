@@ -28,7 +28,7 @@ class Database:
         self._url = url
         self.environment = os.environ | {
             "DATABASE_URL": url,
-            "DELIVERY_LEASE": "2s",
+            "DELIVERY_LEASE": "10s",
             "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
             "SITE_URL": "https://stocks.example.org",
             "LOGGER_FORMAT": "json",

@@ -193,7 +193,7 @@ def produce_updates(brokers: str, updates: Iterable[Update], topic: str = "marke
     for update in updates:
         producer.produce(topic, encode(update), update.symbol.encode())
         producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     producer.close()
 
 

@@ -147,7 +147,7 @@ class SentinelSetup(StartedInBlock):
         self.servers[0].kill()
         new = self.servers[1].port
         for port in self.ports:
-            wait_until(lambda port=port: self._master_port(port) == new, 60, "the failover")
+            wait_until(lambda port=port: self._master_port(port) == new, 120, "the failover")
         return time.monotonic() - started
 
     def _master_port(self, port: int) -> int:

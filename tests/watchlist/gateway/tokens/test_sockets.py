@@ -106,7 +106,8 @@ def test_revoking_a_token_closes_its_sockets_and_no_others(run_gateway, command)
     with gateway.connect(**bearer(token)) as first, gateway.connect() as second, gateway.connect() as other:
         first.send(PING)
         second.send(auth(token))
-        for client in (first, second):
+        other.send(PING)
+        for client in (first, second, other):
             assert receive_frame(client)["type"] in {"ack", "pong"}
         revoke_tokens(gateway)
         assert [receive_close_code(client) for client in (first, second)] == [4507, 4507]
