@@ -51,12 +51,12 @@ class Receiver(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "")
         body = self.rfile.read(min(int(length), MAX_BODY_BYTES)) if is_short_number(length) else b""
         genuine = is_genuine(self.headers, body)
-        self.send_response(204 if genuine else 401)
-        self.end_headers()
         # The signature covers `webhook-id`, but not `Idempotency-Key`, which somebody on the way could change.
         if genuine and self.headers["webhook-id"] not in seen:
             seen.add(self.headers["webhook-id"])
             show(json.loads(body))
+        self.send_response(204 if genuine else 401)
+        self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
         """Prints no line per request."""

@@ -16,7 +16,7 @@ from tests.exchanges.server import Exchange
 from tests.support.waiting import until
 
 Kind = TypeVar("Kind")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Session:

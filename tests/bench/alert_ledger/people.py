@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from feeds.models import Ticker
 from tests.bench.alert_ledger.population import EPOCH, OptionMaker, time_at
@@ -128,8 +128,8 @@ class People(threading.Thread):
         )
         try:
             action()
-        except (BadAlert, NoSuchAlert, TooManyAlerts):
-            return  # such as an alert that has fired meanwhile and cannot be paused
+        except (BadAlert, NoSuchAlert, TooManyAlerts, OperationalError):
+            return  # such as an alert that has fired meanwhile and cannot be paused, or a locked database
         name = action.__name__.strip("_").replace("_", " ")
         self.counts[name] = self.counts.get(name, 0) + 1
 

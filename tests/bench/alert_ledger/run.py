@@ -19,7 +19,7 @@ from tests.bench.alert_ledger.walk import CALENDARS, begin_us, make_walk
 from tests.support.waiting import wait_until
 from watchlist.alert_models import AlertProgress, Firing
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 """How long the processes have to start before the walk begins."""
 
 FIRING_FIELDS = ("alert", "arming", "side", "level", "reference", "price", "timestamp", "seq_id", "late")

@@ -1,6 +1,6 @@
 """The pages of alerts in a browser: keyboard only, without scripts, and no violations of accessibility."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,14 +18,15 @@ MAX_TABS = 60
 
 
 @pytest.fixture
-def market(site: Site) -> Site:
+def market(site: Site) -> Iterator[Site]:
     """A site with prices, bars and an alert engine, on which the person has no alerts."""
     put_bars(site.redis, PRICES)
     for symbol, price in PRICES.items():
         site.publish(symbol, price)
     set_engine(site.redis)
     set_alerts(site)
-    return site
+    yield site
+    set_alerts(site)  # the account belongs to all tests
 
 
 def press_until_focused(page: Page, selector: str) -> None:

@@ -47,7 +47,7 @@ class RunningGenerator:
         return self.totals
 
     def wait(self) -> None:
-        self._thread.join(15)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def _read_tickers(self) -> list[Instrument]:

@@ -20,6 +20,7 @@ class Lookups:
         self.answers = asyncio.Queue()
         self.started = 0
         monkeypatch.setattr(verifiers, "look_up", self._look_up)
+        monkeypatch.setattr("watchlist.gateway.database.QUERY_TIMEOUT_SECONDS", 60.0)
         monkeypatch.setattr(verifiers, "store_use", lambda _token: None)
 
     async def _look_up(self, _token):
