@@ -19,13 +19,13 @@ django.setup()
 from stockwatch.serving.connection_limit import NO_LIMIT  # noqa: E402 - needs Django to be set up
 from tests.support.gateway.raw_socket import COMPRESSED  # noqa: E402
 from tests.support.gateway.sessions import make_connections  # noqa: E402
+from watchlist.gateway.connection_options import ConnectionOptions  # noqa: E402
 from watchlist.gateway.deflate.compressor import Compressor  # noqa: E402
 from watchlist.gateway.framing import frame_header  # noqa: E402
 from watchlist.gateway.front import connection, upgrades  # noqa: E402
 from watchlist.gateway.front.connection import FrontConnection  # noqa: E402
 from watchlist.gateway.front.frames import BinaryMessage, Event, TextMessage  # noqa: E402
 from watchlist.gateway.front.front import Front  # noqa: E402
-from watchlist.gateway.protocol import ConnectionOptions  # noqa: E402
 from watchlist.gateway.sockets.admission import Admitted  # noqa: E402
 from watchlist.gateway.sockets.session import Session  # noqa: E402
 
