@@ -21,6 +21,7 @@ from watchlist.gateway.firings.alert_frames import make_alert_message
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import changed_lists
 from watchlist.gateway.protocol import ACTIONS, CloseCode, ErrorCode
+from watchlist.gateway.sockets.tokens.verifier import MAX_VERIFICATIONS
 from watchlist.prices.source_labels import ALWAYS, CLOSED, OPEN
 from watchlist.prices.source_states import STATES, SYMBOL_STATES
 
@@ -221,6 +222,8 @@ def test_documented_limits_are_those_in_force():
         ],
         "open sockets of an address, over all processes of a gateway": [limits.max_per_address],
         "connections of a gateway": [limits.max_connections],
+        "tokens of an address that a process of a gateway verifies at the same time": [MAX_VERIFICATIONS],
+        "sockets of a private gateway that must still send a token, over all its processes": [],
     }
     found = {
         what: [float(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", text)]
