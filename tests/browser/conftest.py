@@ -26,12 +26,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def running_site() -> Iterator[Site]:
-    site = Site()
-    try:
-        site.start()
+    with Site() as site:
         yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture

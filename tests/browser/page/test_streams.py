@@ -50,12 +50,8 @@ def proxy(site: Site) -> Iterator[FilteringProxy]:
 @pytest.fixture(scope="module")
 def running_site() -> Iterator[Site]:
     """A site whose prices stay fresh for an hour, because a busy machine may need long for a page."""
-    site = Site(stale_after="1h")
-    try:
-        site.start()
+    with Site(stale_after="1h") as site:
         yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import msgspec
 import redis
 
 from feeds import wire
-from stockwatch.local.redis_server import RedisServer, free_port
+from stockwatch.local.redis_server import RedisServer, StartedInBlock, free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ DELETE_LISTS = "from watchlist.models import Watchlist; Watchlist.objects.all().
 STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
-class Site:
+class Site(StartedInBlock):
     """A site. Its port, prices and accounts stay the same after `kill_server` and `start_server`.
 
     The default of `stale_after` is long, because a slow machine may load the page slowly.
