@@ -59,6 +59,8 @@ def test_an_action_without_payload_needs_none(action):
             "payload.symbols must be an array of strings",
             "a",
         ),
+        ('{"action":"auth","id":"a"}', "payload.token must be a string", "a"),
+        ('{"action":"auth","payload":{"token":5},"id":"a"}', "payload.token must be a string", "a"),
     ],
 )
 def test_a_bad_action_is_refused_with_the_reason_and_its_id(text, message, request_id):
