@@ -151,6 +151,22 @@ def test_only_programs_with_several_pods_have_a_disruption_budget(helm: str):
     assert all(spec["maxUnavailable"] == 1 for spec in budgets.values())
 
 
+def test_the_job_of_a_metric_does_not_depend_on_the_name_of_the_release(helm: str):
+    [monitor] = of_kind(render(helm, "everything"), "ServiceMonitor").values()
+    for endpoint in monitor["endpoints"]:
+        [relabeling] = endpoint["relabelings"]
+        assert (relabeling["targetLabel"], relabeling["replacement"]) == ("job", "stockwatch-$1")
+    services = [each for each in render(helm, "everything") if each["kind"] == "Service"]
+    components = {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in services}
+    assert components == {"gateway", "web", "processor", "recorder", "feed", "generator", "alerts", "delivery"}
+
+
+def test_rules_for_alerts_are_taken_as_they_are(helm: str):
+    [rule] = of_kind(render(helm, "everything"), "PrometheusRule").values()
+    [alert] = rule["groups"][0]["rules"]
+    assert alert["annotations"] == {"summary": "No prices on {{ $labels.instance }}"}
+
+
 def test_sockets_go_to_the_gateway_and_pages_to_web(helm: str):
     objects = render(helm, "everything", "--set", "nameOverride=")
     [route] = of_kind(objects, "HTTPRoute").values()
@@ -184,6 +200,7 @@ def test_the_tables_are_created_before_the_programs_start(helm: str):
     [
         (["--set", "env.SECRET_KEY=x"], "at '/env/SECRET_KEY'"),
         (["--set", "gateway.env.REDIS_PASSWORD=x"], "at '/gateway/env/REDIS_PASSWORD'"),
+        (["--set", "env.REDIS_URL=rediss://user:secret@redis:6379/0"], "at '/env/REDIS_URL'"),
         (["--set", "env.GATEWAY_PROCESSES=2"], "at '/env/GATEWAY_PROCESSES': got number, want string"),
         (["--set", "host=https://stocks.example.org"], "at '/host'"),
         (["--set", "existingSecret="], "at '/existingSecret'"),

@@ -76,6 +76,21 @@ def test_every_setting_can_be_set_and_secrets_only_by_the_secret(name: str):
     assert jsonschema.Draft7Validator(SCHEMA).is_valid(values) is not is_secret
 
 
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("redis://redis.example.org:6379/0", True),
+        ("unix:///run/redis.sock?db=0", True),
+        ("postgres://stockwatch@postgres:5432/stockwatch", True),
+        ("postgres://stockwatch:secret@postgres:5432/stockwatch", False),
+        ("rediss://:secret@redis:6379/0", False),
+    ],
+)
+def test_an_address_with_a_password_belongs_into_the_secret(address: str, accepted: bool):
+    values = merge(DEFAULTS, merge(read_values("minimal"), {"env": {"REDIS_URL": address}}))
+    assert jsonschema.Draft7Validator(SCHEMA).is_valid(values) is accepted
+
+
 @pytest.mark.parametrize("values", [DEFAULTS, *(read_values(path.stem) for path in sorted(VALUES.glob("*.yaml")))])
 def test_every_variable_of_the_chart_is_a_setting(values: dict[str, Any]):
     names = {name for variables in environments(values) for name in variables}
