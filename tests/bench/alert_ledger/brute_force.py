@@ -19,6 +19,7 @@ import json
 import sys
 from bisect import bisect_left, insort
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from multiprocessing import Pool
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -252,25 +253,25 @@ def fire_extreme(alert, begin, updates):
 def fire_silence(alert, begin, updates, slack):
     """Yields the firings of one life of an alert on missing prices.
 
-    An update fires the alert if the next one that is not late is a time span newer. It is undecided whether an update
-    fires the alert if the next one is less newer, but was written too late for the clock of the engine, if the alert
-    may be unknown to the engine, or if the walk does not say when the next update comes. The life is not computed
-    further then, because whether an alert is silent depends on its last firing.
+    An update fires the alert if the next one that is not late is a time span newer. This is not defined for the last
+    update of the walk. It is undecided if the next update is less newer, but was written too late for the clock of the
+    engine, or if the alert may be unknown to the engine. The life is not computed further then, because whether an
+    alert is silent depends on its last firing.
     """
     span, expires = alert["window_seconds"] * SECOND, alert["expires"]
     side, arming, since, silent_until = begin["side"], begin["arming"], tuple(begin["since"]), begin["silent_until"]
     newest = [seen for seen in updates if not seen.late]
-    for seen, after in zip(newest, [*newest[1:], None], strict=True):
+    for seen, after in pairwise(newest):
         is_armed = side != 0 if seen.order == since else seen.order > since
         due = seen.timestamp + span
         if not is_armed or seen.timestamp < silent_until or 0 < expires <= due:
             continue
-        if after is not None and after.timestamp < due and after.at + slack < due:
+        if after.timestamp < due and after.at + slack < due:
             continue
         arming += side == 0
-        undecided = after is None or after.timestamp < due or after.at < begin["at"] + slack
+        undecided = after.timestamp < due or after.at < begin["at"] + slack
         fired = make_firing(alert, arming, -1, None, seen, False)
-        yield fired | {"at": due, "undecided": undecided, "next": after and after.order}
+        yield fired | {"at": due, "undecided": undecided, "next": after.order}
         if alert["repeat"] == "once" or undecided:
             return
         side, since, silent_until = 0, seen.order, next_allowed(alert, seen)
@@ -303,7 +304,7 @@ def may_be_unwritten(fired, end):
     Such a firing is not written any more: the person has changed the alert first.
     """
     if "next" in fired:  # a silence: it may be noticed when the next update is evaluated
-        return fired["next"] is None or list(fired["next"]) > end["evaluated"]
+        return list(fired["next"]) > end["evaluated"]
     return fired["late"] or [fired["timestamp"], fired["seq_id"]] > end["evaluated"]
 
 
