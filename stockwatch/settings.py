@@ -52,7 +52,9 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
 LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])
 LOGGING_CONFIG = None  # `configure` below handles the records of Django and all libraries
-configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
+LOGGER_MAX_PER_SECOND = env.integer("LOGGER_MAX_PER_SECOND", 100)
+LOGGER_ACCESS = env.boolean("LOGGER_ACCESS", PRODUCTION)
+configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT, limit=LOGGER_MAX_PER_SECOND)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
 REDIS = read_redis_address(env)
