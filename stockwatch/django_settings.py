@@ -37,6 +37,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "watchlist.middleware.DatabaseOutageMiddleware",
+    "watchlist.middleware.BusyHashesMiddleware",
     "watchlist.api.middleware.TokenMiddleware",
     "watchlist.middleware.PrivateSiteMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -48,6 +49,11 @@ ASGI_APPLICATION = "stockwatch.asgi.application"
 AUTHENTICATION_BACKENDS = [
     "watchlist.accounts.account_backend.AccountBackend",
     "django.contrib.auth.backends.ModelBackend",
+]
+# New passwords get a hash of the first kind. A hash of the second kind is replaced when its owner signs in.
+PASSWORD_HASHERS = [
+    "watchlist.accounts.password_hasher.LimitedArgon2Hasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 _VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 AUTH_PASSWORD_VALIDATORS = [
