@@ -6,11 +6,14 @@ Environment variables override the variables in the file `.env` of the root fold
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
+from stockwatch.headers.browser_settings import read_hsts, read_session_domain, read_socket_origin, read_static_url
+from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
@@ -226,7 +229,8 @@ CHANNEL_LAYERS = {
     },
 }
 
-STATIC_URL = "static/"
+STATIC_URL = read_static_url(env)
+STATIC_PATH = urlsplit(STATIC_URL).path
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 SERVESTATIC_USE_FINDERS = True  # serves files from their source folders; only a CDN needs collectstatic
@@ -237,3 +241,13 @@ SERVESTATIC_MAX_AGE = 0
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_AGE = int(env.duration("SESSION_AGE", "336h", minimum="5m", maximum="87600h").total_seconds())
+SESSION_COOKIE_DOMAIN = read_session_domain(env)
+
+_hsts = read_hsts(env)
+SECURE_HSTS_SECONDS = _hsts.seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD = _hsts.include_subdomains, _hsts.preload
+SOCKET_ORIGIN = read_socket_origin(env)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": build_content_policy(STATIC_URL, SOCKET_ORIGIN, upgrade=SECURE_HSTS_SECONDS > 0)
+}
