@@ -9,7 +9,7 @@ from pathlib import Path
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
-from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
+from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, find_unknown, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
@@ -42,8 +42,8 @@ APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 SECRET_KEY = env.text("SECRET_KEY")
 if PRODUCTION and not is_strong_key(SECRET_KEY):
     raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
-if not SECRET_KEY:
-    SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+PUBLISHED_SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
@@ -234,3 +234,6 @@ SERVESTATIC_MAX_AGE = 0
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+
+# Names in the file `.env` that no setting has. `manage.py doctor` reports them.
+UNKNOWN_VARIABLES = find_unknown(_variables, env.defaults)
