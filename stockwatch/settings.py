@@ -194,7 +194,10 @@ PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
 
 # --- E-mail -----------------------------------------------------------------------------------------------------------
-_mail = read_email_url(env.text("EMAIL_URL", "consolemail://"))
+_email_url = env.text("EMAIL_URL", "dummymail://" if PRODUCTION else "consolemail://")
+if PRODUCTION and _email_url.startswith("consolemail"):
+    raise BadVariable("EMAIL_URL", "consolemail://", "a mail server when APP_ENV is production: logs show reset links")
+_mail = read_email_url(_email_url)
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
