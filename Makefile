@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients test-helm check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -27,6 +27,9 @@ test-postgres: dev ## run the tests that use the database on their own PostgreSQ
 test-clients: ## test the protocol with third-party clients, the examples and Autobahn's cases: needs Node with npm, and Go
 	@sh .ci/venv clients
 	@exec $(PY) -m pytest -m clients
+
+test-helm: dev ## test the Helm chart with Helm and the schemas of Kubernetes: needs Go 1.26, which builds Helm once
+	@exec $(PY) -m pytest -m helm
 
 check: dev ## check lint, format, types, import contracts, migrations and deployment settings
 	@$(PY) -m ruff check .

@@ -6,11 +6,14 @@ Environment variables override the variables in the file `.env` of the root fold
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, find_unknown, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
+from stockwatch.headers.browser_settings import read_hsts, read_session_domain, read_socket_origin, read_static_url
+from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
@@ -52,7 +55,9 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
 LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])
 LOGGING_CONFIG = None  # `configure` below handles the records of Django and all libraries
-configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
+LOGGER_MAX_PER_SECOND = env.integer("LOGGER_MAX_PER_SECOND", 100)
+LOGGER_ACCESS = env.boolean("LOGGER_ACCESS", PRODUCTION)
+configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT, limit=LOGGER_MAX_PER_SECOND)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
 REDIS = read_redis_address(env)
@@ -183,6 +188,7 @@ REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
+PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
 
 # --- API ------------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
@@ -223,7 +229,8 @@ CHANNEL_LAYERS = {
     },
 }
 
-STATIC_URL = "static/"
+STATIC_URL = read_static_url(env)
+STATIC_PATH = urlsplit(STATIC_URL).path
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 SERVESTATIC_USE_FINDERS = True  # serves files from their source folders; only a CDN needs collectstatic
@@ -234,6 +241,16 @@ SERVESTATIC_MAX_AGE = 0
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_AGE = int(env.duration("SESSION_AGE", "336h", minimum="5m", maximum="87600h").total_seconds())
+SESSION_COOKIE_DOMAIN = read_session_domain(env)
+
+_hsts = read_hsts(env)
+SECURE_HSTS_SECONDS = _hsts.seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD = _hsts.include_subdomains, _hsts.preload
+SOCKET_ORIGIN = read_socket_origin(env)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": build_content_policy(STATIC_URL, SOCKET_ORIGIN, upgrade=SECURE_HSTS_SECONDS > 0)
+}
 
 # Names in the file `.env` that no setting has. `manage.py doctor` reports them.
 UNKNOWN_VARIABLES = find_unknown(_variables, env.defaults)

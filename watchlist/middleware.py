@@ -1,4 +1,4 @@
-"""Defines middleware for trusted proxies, web sessions, private sites and database outages."""
+"""Defines middleware for trusted proxies, web sessions, private sites, and what is unavailable."""
 
 import sys
 from typing import Any
@@ -10,6 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
@@ -19,6 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 from watchlist.api.chart_json import make_chart_error
+from watchlist.errors import TooManyHashes
 
 RETRY_AFTER_SECONDS = 3
 """How long the 503 page waits before it reloads itself. The header `Retry-After` has the same value."""
@@ -44,6 +46,19 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return report_outage(request, error) if is_outage(error) else None
+
+
+class BusyHashesMiddleware(MiddlewareMixin):
+    """Answers with 503 if a password was not checked, because too many others are being checked."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManyHashes):
+            return None
+        log.warning("too many passwords to check, request not served")
+        response = render(request, "watchlist/sign_in_busy.html", status=503)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):

@@ -24,8 +24,8 @@ export class PriceFeed {
   constructor(status, handlers, query = "") {
     this.#status = status;
     this.#handlers = handlers;
-    const address = new URL(`/ws?meta=1&batch=1&heartbeat=15${query}`, location.href);
-    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const address = new URL(`/ws?meta=1&batch=1&heartbeat=15${query}`, document.body.dataset.sockets ?? location.href);
+    address.protocol = address.protocol.replace("http", "ws");
     this.#socket = new PriceSocket(address.href, {
       ...handlers,
       onState: (state) => this.#setState(state),

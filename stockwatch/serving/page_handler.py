@@ -63,4 +63,8 @@ class PageHandler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         async with self._slots.take():
-            return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+            response: HttpResponseBase = await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        access = getattr(request, "scope", {}).get("access")
+        if access is not None:
+            access.note(request)
+        return response

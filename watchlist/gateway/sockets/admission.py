@@ -28,6 +28,7 @@ from watchlist.gateway.sockets.tokens.verifier import NO_DATABASE, TokenVerifier
 from watchlist.gateway.web_sessions import AccountSession, names_session, read_session_key
 
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 FULL = Refusal("full", 429, CloseCode.FULL, 5)
@@ -270,7 +271,7 @@ class Admission:
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):
             body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN, NO_SNIFFING]
         # Browsers report other statuses as errors.
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
