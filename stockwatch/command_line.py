@@ -1,11 +1,15 @@
 """Runs management commands, and reports an unusable database in one line."""
 
 import re
+import sys
 from collections.abc import Sequence
 
 import django
+from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
+
+from stockwatch.doctor.finding import failed, format_findings
 
 RETRYING_COMMANDS = ("rungateway", "runfeed", "runkafkagen", "runrecorder")
 """The commands that wait until the database answers.
@@ -24,6 +28,8 @@ def run(arguments: Sequence[str]) -> None:
 
     Raises SystemExit with one line if the database cannot be used. With `--traceback`, raises the error itself.
     """
+    if arguments[1:2] == ["doctor"]:
+        require_settings("--json" in arguments)
     try:
         if arguments[1:2] and arguments[1] in RETRYING_COMMANDS and "--worker" not in arguments:
             django.setup()
@@ -33,6 +39,17 @@ def run(arguments: Sequence[str]) -> None:
         if "--traceback" in arguments:
             raise
         raise SystemExit(f"stockwatch: {describe(error)}") from error
+
+
+def require_settings(as_json: bool) -> None:
+    """Ends `manage.py doctor` with one result if a setting cannot be used, because all checks need the settings."""
+    try:
+        settings.configured or settings.APP_ENV  # noqa: B018 - reads the settings
+    except SystemExit as error:
+        advice = "correct the setting: the other checks need all settings"
+        finding = failed("settings", str(error).removeprefix("stockwatch: "), advice)
+        sys.stdout.write(format_findings([finding], as_json) + "\n")
+        raise SystemExit(1) from error
 
 
 def require_access() -> None:

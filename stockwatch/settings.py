@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
-from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
+from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, find_unknown, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
 from stockwatch.headers.browser_settings import read_hsts, read_session_domain, read_socket_origin, read_static_url
 from stockwatch.headers.policies import build_content_policy
@@ -45,8 +45,8 @@ APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 SECRET_KEY = env.text("SECRET_KEY")
 if PRODUCTION and not is_strong_key(SECRET_KEY):
     raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
-if not SECRET_KEY:
-    SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+PUBLISHED_SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
@@ -251,3 +251,6 @@ SOCKET_ORIGIN = read_socket_origin(env)
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": build_content_policy(STATIC_URL, SOCKET_ORIGIN, upgrade=SECURE_HSTS_SECONDS > 0)
 }
+
+# Names in the file `.env` that no setting has. `manage.py doctor` reports them.
+UNKNOWN_VARIABLES = find_unknown(_variables, env.defaults)

@@ -11,6 +11,7 @@ import structlog
 
 from feeds.wire import age_us
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.clients.control import ClientControl
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.database import DatabaseMonitor
@@ -80,6 +81,7 @@ class Gateway:
         self.firing_notices = FiringNotices(self.connections, self.clock.unix_micros)
         self.list_changes = ListChanges(self.database, self.connections, private, self.firing_notices.read_and_send)
         self.shared_list_changes = SharedListChanges(self.database, self.connections)
+        self.client_control = ClientControl(self.connections)
         self.token_revocations = TokenRevocations(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
@@ -100,6 +102,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         redis = self._redis()
         self._connection_rate = ConnectionRate(redis, self._limits, self._count_unanswered)
+        await self.client_control.begin(redis)
         self.intake.start(self.hub, self._layer(), redis)
         loops = (
             self._sweep_periodically(),
@@ -108,6 +111,7 @@ class Gateway:
             self.list_changes.follow(),
             self.shared_list_changes.follow(),
             self.token_revocations.follow(),
+            self.client_control.follow(redis),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
