@@ -25,21 +25,25 @@ INSTALLED_APPS = [
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 MIDDLEWARE = [
     "watchlist.middleware.TrustedSchemeMiddleware",
+    # The next four add headers to all responses, also to static files.
     "django.middleware.security.SecurityMiddleware",
-    "stockwatch.serving.static_files.StaticFilesMiddleware",
+    "stockwatch.headers.middleware.SecurityHeadersMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "stockwatch.serving.static_files.StaticFilesMiddleware",
     "watchlist.api.middleware.ProblemMiddleware",  # outside of all middlewares that can answer with an error
     "django.contrib.sessions.middleware.SessionMiddleware",
     "watchlist.middleware.ProlongSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "watchlist.middleware.RenewSignatureMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "watchlist.middleware.DatabaseOutageMiddleware",
+    "watchlist.middleware.BusyHashesMiddleware",
     "watchlist.api.middleware.TokenMiddleware",
     "watchlist.middleware.PrivateSiteMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"
 ASGI_APPLICATION = "stockwatch.asgi.application"
@@ -48,6 +52,11 @@ ASGI_APPLICATION = "stockwatch.asgi.application"
 AUTHENTICATION_BACKENDS = [
     "watchlist.accounts.account_backend.AccountBackend",
     "django.contrib.auth.backends.ModelBackend",
+]
+# New passwords get a hash of the first kind. A hash of the second kind is replaced when its owner signs in.
+PASSWORD_HASHERS = [
+    "watchlist.accounts.password_hasher.LimitedArgon2Hasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 _VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 AUTH_PASSWORD_VALIDATORS = [
@@ -68,11 +77,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_ENGINE = "watchlist.lists.web_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-# The proxy terminates TLS, redirects HTTP to HTTPS, and sends HSTS. Health checks use plain HTTP.
+# HSTS is off until HSTS_MAX_AGE is set, because browsers remember it. The proxy redirects HTTP to HTTPS. Health checks
+# use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {name: ["'self'"] for name in ("default-src", "script-src", "style-src")}
-    | {"img-src": ["'self'", "data:"]}
-    | {name: ["'self'"] for name in ("connect-src", "form-action")}
-    | {name: ["'none'"] for name in ("frame-ancestors", "base-uri", "object-src")}
-}

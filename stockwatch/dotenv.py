@@ -5,6 +5,8 @@ output. No value from the file appears in this line, because a value may be a se
 """
 
 import re
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 
 MAX_BYTES = 1024 * 1024
 UTF_8_MARK = b"\xef\xbb\xbf"
@@ -49,6 +51,16 @@ def parse_variables(content: bytes, file: str) -> dict[str, str]:
             )
         variables[found[1]] = parse_value(found[2], file, number, found[1])
     return variables
+
+
+def find_unknown(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Returns a dict from each name that is not known to the most similar known name, or to an empty text.
+
+    A known name that ends with `*` stands for all names with this beginning.
+    """
+    prefixes = tuple(name.removesuffix("*") for name in known if name.endswith("*"))
+    unknown = [name for name in names if name not in known and not (prefixes and name.startswith(prefixes))]
+    return {name: next(iter(get_close_matches(name, known, 1)), "") for name in unknown}
 
 
 def parse_value(text: str, file: str, number: int, name: str) -> str:

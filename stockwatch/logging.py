@@ -1,19 +1,24 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
-module masks secrets. In the records of Django and Daphne, it also removes text that a client has sent.
+module masks secrets, and limits how many records of one kind are written in a second. In the records of Django and
+Daphne, it also removes text that a client has sent.
 """
 
+import atexit
 import io
 import logging
 import re
 import sys
 import traceback
+from contextvars import Context
 from typing import Any
 
 import structlog
 from django.core.exceptions import RequestAborted
 from structlog.types import EventDict, WrappedLogger
+
+from stockwatch.access_log.sampling import Kind, LineSampler
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
 CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
@@ -21,10 +26,12 @@ CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 QUIET_LOGGERS = (
     *("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3"),
     *("httpx", "httpcore", "websockets"),
+    "django.template",  # its "debug" records contain whole requests
 )
 # Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+LEFT_OUT = "log lines left out"
 MAX_CAUSES = 5
 """How many exceptions one record shows at most: the exception itself and its causes."""
 
@@ -107,6 +114,39 @@ def is_not_client_abort(record: logging.LogRecord) -> bool:
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
 
+def kind_of(record: logging.LogRecord) -> Kind:
+    """Returns the logger and the text of a record, without the values in the text."""
+    event = record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg
+    return record.name, str(event)
+
+
+class SampledHandler(logging.StreamHandler[Any]):
+    """Writes records to a stream: in each second, at most `limit` records of each kind.
+
+    Then one line says how many records were left out. A limit of 0 lets all records pass.
+    """
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        super().__init__(stream)
+        self.sampler = LineSampler(limit, report_left_out)
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        kind = kind_of(record)
+        return (kind[1] == LEFT_OUT or self.sampler.admit(kind)) and super().handle(record)
+
+
+def report_left_out(kind: Kind, count: int) -> None:
+    """Logs how many records of a kind were left out. The line has no values of the request that is being served."""
+    logger = structlog.get_logger(kind[0])
+    Context().run(lambda: logger.warning(LEFT_OUT, left_out=kind[1], lines=count))
+
+
+def has_room(logger: str, event: str) -> bool:
+    """Returns whether a record of this kind would be written now. If not, counts the record as left out."""
+    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, SampledHandler)]
+    return not handlers or handlers[0].sampler.has_room((logger, event))
+
+
 def _shared_processors() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -126,13 +166,15 @@ def _renderers(form: str, colors: bool) -> list[Any]:
     return [escape_texts, console, mask_credentials, indent_lines]
 
 
-def configure(level: str, form: str, stream: Any = None) -> None:
+def configure(level: str, form: str, stream: Any = None, limit: int = 0) -> None:
     """Sends the records of structlog and of the standard library to one stream.
 
     The default stream is standard error. `level` is debug, info, warn, warning or error. `form` is json or console.
+    `limit` is how many records of one kind are written in a second; 0 means all.
     """
     target = stream or sys.stderr
-    handler = logging.StreamHandler(target)
+    handler = SampledHandler(target, limit)
+    atexit.register(handler.sampler.flush)
     processors = [remove_request_text, *_renderers(form, target.isatty())]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared_processors(), processors=processors)

@@ -6,15 +6,18 @@ Environment variables override the variables in the file `.env` of the root fold
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.django_settings import *  # noqa: F403
-from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
+from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, find_unknown, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
+from stockwatch.headers.browser_settings import read_hsts, read_session_domain, read_socket_origin, read_static_url
+from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
-from stockwatch.server_urls import read_database_url, read_email_url
+from stockwatch.server_urls import read_database, read_email_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -42,8 +45,12 @@ APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 SECRET_KEY = env.text("SECRET_KEY")
 if PRODUCTION and not is_strong_key(SECRET_KEY):
     raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
-if not SECRET_KEY:
-    SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+PUBLISHED_SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
+# What an old key has signed stays valid, such as web sessions and links in e-mails.
+SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
+if PRODUCTION and not all(map(is_strong_key, SECRET_KEY_FALLBACKS)):
+    raise BadVariable("SECRET_KEY_FALLBACKS", "…", f"old keys between commas, each {STRONG_KEY_DESCRIPTION}")
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
@@ -52,7 +59,9 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
 LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])
 LOGGING_CONFIG = None  # `configure` below handles the records of Django and all libraries
-configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
+LOGGER_MAX_PER_SECOND = env.integer("LOGGER_MAX_PER_SECOND", 100)
+LOGGER_ACCESS = env.boolean("LOGGER_ACCESS", PRODUCTION)
+configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT, limit=LOGGER_MAX_PER_SECOND)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
 REDIS = read_redis_address(env)
@@ -183,12 +192,16 @@ REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
+PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
 
 # --- API ------------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
 
 # --- E-mail -----------------------------------------------------------------------------------------------------------
-_mail = read_email_url(env.text("EMAIL_URL", "consolemail://"))
+_email_url = env.text("EMAIL_URL", "dummymail://" if PRODUCTION else "consolemail://")
+if PRODUCTION and _email_url.startswith("consolemail"):
+    raise BadVariable("EMAIL_URL", "consolemail://", "a mail server when APP_ENV is production: logs show reset links")
+_mail = read_email_url(_email_url)
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
@@ -197,7 +210,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": read_database_url(env.text("DATABASE_URL", "sqlite:///db.sqlite3"), BASE_DIR)}
+DATABASES = {"default": read_database(env, BASE_DIR)}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -223,7 +236,8 @@ CHANNEL_LAYERS = {
     },
 }
 
-STATIC_URL = "static/"
+STATIC_URL = read_static_url(env)
+STATIC_PATH = urlsplit(STATIC_URL).path
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 SERVESTATIC_USE_FINDERS = True  # serves files from their source folders; only a CDN needs collectstatic
@@ -234,3 +248,16 @@ SERVESTATIC_MAX_AGE = 0
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_AGE = int(env.duration("SESSION_AGE", "336h", minimum="5m", maximum="87600h").total_seconds())
+SESSION_COOKIE_DOMAIN = read_session_domain(env)
+
+_hsts = read_hsts(env)
+SECURE_HSTS_SECONDS = _hsts.seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD = _hsts.include_subdomains, _hsts.preload
+SOCKET_ORIGIN = read_socket_origin(env)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": build_content_policy(STATIC_URL, SOCKET_ORIGIN, upgrade=SECURE_HSTS_SECONDS > 0)
+}
+
+# Names in the file `.env` that no setting has. `manage.py doctor` reports them.
+UNKNOWN_VARIABLES = find_unknown(_variables, env.defaults)

@@ -20,6 +20,7 @@
     │   ├── BadAlert       an option of the alert is not allowed, or its state does not allow the change
     │   ├── NoSuchAlert    the account has no such alert
     │   └── TooManyAlerts  the account has the maximum number of alerts
+    ├── TooManyHashes      a password was not checked, because too many others are being checked
     ├── BadTarget          firings cannot be delivered to this URL; the text is shown to the person
     ├── AppriseMissing     APPRISE_SERVICES is set and the optional package is not installed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
@@ -117,6 +118,10 @@ class NoSuchAlert(AlertRefused):
 
 class TooManyAlerts(AlertRefused):
     """A person who has the maximum number of alerts tried to create an alert."""
+
+
+class TooManyHashes(WatchlistError):
+    pass
 
 
 class BadTarget(WatchlistError):

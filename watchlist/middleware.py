@@ -1,15 +1,18 @@
-"""Defines middleware for trusted proxies, web sessions, private sites and database outages."""
+"""Defines middleware for trusted proxies, web sessions, private sites, and what is unavailable."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
@@ -18,7 +21,9 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
+from watchlist.accounts.signed_sessions import renew_signature
 from watchlist.api.chart_json import make_chart_error
+from watchlist.errors import TooManyHashes
 
 RETRY_AFTER_SECONDS = 3
 """How long the 503 page waits before it reloads itself. The header `Retry-After` has the same value."""
@@ -46,6 +51,19 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
         return report_outage(request, error) if is_outage(error) else None
 
 
+class BusyHashesMiddleware(MiddlewareMixin):
+    """Answers with 503 if a password was not checked, because too many others are being checked."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManyHashes):
+            return None
+        log.warning("too many passwords to check, request not served")
+        response = render(request, "watchlist/sign_in_busy.html", status=503)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
 class ProlongSessionMiddleware(MiddlewareMixin):
     """Prolongs each web session that is in use, at most once a day."""
 
@@ -56,6 +74,19 @@ class ProlongSessionMiddleware(MiddlewareMixin):
         if session is not None and session.accessed and session.can_be_prolonged:
             session.modified = True
         return response
+
+
+class RenewSignatureMiddleware(MiddlewareMixin):
+    """Signs web sessions with SECRET_KEY that one of SECRET_KEY_FALLBACKS has signed. Unused without such keys."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not settings.SECRET_KEY_FALLBACKS:
+            raise MiddlewareNotUsed
+        super().__init__(get_response)
+
+    def process_request(self, request: HttpRequest) -> None:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            renew_signature(request.session)
 
 
 class PrivateSiteMiddleware(LoginRequiredMiddleware):

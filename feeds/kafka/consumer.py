@@ -156,10 +156,7 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """Whether this member has read the records that its partitions had when the consumer was opened.
-
-        Always false without `once`.
-        """
+        """Whether this member has read the records that existed at `open`. Always false without `once`."""
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
@@ -193,8 +190,7 @@ class UpdateConsumer:
     def _handle_events(self, records: Collection[Message]) -> None:
         """Handles the special records with which the client reports an error or the end of a partition."""
         for record in records:
-            error = record.error()
-            if error is None:
+            if (error := record.error()) is None:
                 continue
             if error.code() == KafkaError._PARTITION_EOF:
                 self._unread_ends.pop(record.partition() or 0, None)
@@ -214,10 +210,15 @@ class UpdateConsumer:
 
     def has_read_all(self) -> bool:
         """Returns whether this member alone reads the topic, and has read all records that it knows of."""
-        if len(self.assigned) < self._partitions:
-            return False
+        return len(self.assigned) >= self._partitions and self._has_read(self.assigned)
+
+    def has_read(self, symbol: str) -> bool:
+        """Returns whether this member reads the updates of a symbol, and has read all that it knows of."""
+        return self.owns(symbol) and self._has_read({murmur2(symbol.encode(), self._partitions)})
+
+    def _has_read(self, partitions: Collection[int]) -> bool:
         consumer = self._opened()
-        positions = consumer.position([TopicPartition(self.topic, number) for number in self.assigned])
+        positions = consumer.position([TopicPartition(self.topic, number) for number in partitions])
         return all(self._is_at_end(consumer, position) for position in positions)
 
     def _is_at_end(self, consumer: Consumer, position: TopicPartition) -> bool:

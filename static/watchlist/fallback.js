@@ -82,7 +82,9 @@ export class Fallback {
 
   #openPort() {
     this.#workers += 1;
-    const port = globalThis.SharedWorker && this.#workers <= MAX_WORKERS ? this.#openWorker() : openOwnStream();
+    // Browsers start no worker from a file of another host, such as a CDN.
+    const mayWork = globalThis.SharedWorker && new URL(import.meta.url).origin === location.origin;
+    const port = mayWork && this.#workers <= MAX_WORKERS ? this.#openWorker() : openOwnStream();
     port.onmessage = ({ data }) => this.#receive(data);
     return port;
   }

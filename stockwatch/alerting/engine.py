@@ -52,6 +52,12 @@ REVOKED_WRITE_SECONDS = 4.0
 FINAL_WRITE_SECONDS = 1.0
 """The time limit for a write before the engine ends."""
 
+SETTLE_SECONDS = 10.0
+"""How long after a take-over or an outage the engine trusts that it has read all records.
+
+Before, the client may not have connected to each broker again, and the ends of partitions that it knows may be old.
+"""
+
 SECOND_US = 1_000_000
 
 
@@ -84,7 +90,8 @@ class AlertEngine:
         self._blind = BlindTimes()
         self._sync = AlertSync(self._evaluator, now, clock, self._blind.find)
         self._breaker = CircuitBreaker("database", self._rng, clock, metrics.ALERTS_RETRIES.inc)
-        self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now)
+        self._silence = SilenceWatch(self._evaluator, source.owns, find_sources, now, self._has_read)
+        self._settled_at = 0.0
         self._sync_at = 0.0
         self._paused = False
         self._left = False
@@ -144,6 +151,7 @@ class AlertEngine:
         self._sync.follow()
         self._owned = set(self._source.assigned)
         self._blind.start(int(self._now() * SECOND_US))
+        self._settled_at = self._clock() + SETTLE_SECONDS
 
     def _evaluate(self) -> None:
         """Evaluates the records that were read. Only counts invalid records: the processor writes dead letters.
@@ -193,6 +201,10 @@ class AlertEngine:
             self._silence.check()
         else:
             self._silence.reset()
+            self._settled_at = self._clock() + SETTLE_SECONDS
+
+    def _has_read(self, symbol: str) -> bool:
+        return self._clock() >= self._settled_at and self._source.has_read(symbol)
 
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.

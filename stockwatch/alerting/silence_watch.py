@@ -14,7 +14,8 @@ class SilenceWatch:
     """Remembers since when the updates of each symbol would arrive, in unix microseconds.
 
     `owns` says whether this engine reads the updates of a symbol. `find_sources` returns the states of all sources
-    except `simulated`. `now` returns unix seconds.
+    except `simulated`. `now` returns unix seconds. `has_read` says whether this engine has read all updates of a symbol
+    so far. The time of a simulated symbol then counts from its last update.
     """
 
     def __init__(
@@ -23,11 +24,13 @@ class SilenceWatch:
         owns: Callable[[str], bool],
         find_sources: Callable[[], Mapping[str, FeedState]],
         now: Callable[[], float],
+        has_read: Callable[[str], bool] = lambda _symbol: False,
     ) -> None:
         self._evaluator = evaluator
         self._owns = owns
         self._find_sources = find_sources
         self._now = now
+        self._has_read = has_read
         self._seen_since: dict[str, int] = {}
 
     def check(self) -> None:
@@ -35,11 +38,16 @@ class SilenceWatch:
         symbols = self._evaluator.find_silent()
         now, states = int(self._now() * SECOND_US), self._find_sources() if symbols else {}
         self._seen_since = {
-            symbol: self._seen_since.get(symbol, now)
+            symbol: self._find_since(symbol, source, now)
             for symbol, source in symbols.items()
             if self._owns(symbol) and _would_arrive(symbol, source, states)
         }
         self._evaluator.fire_silent(now, self._seen_since)
+
+    def _find_since(self, symbol: str, source: str, now: int) -> int:
+        since = self._seen_since.get(symbol, now)
+        # Simulated updates always arrive, so an engine that was away knows that none was missed.
+        return 0 if since and source == SIMULATED and self._has_read(symbol) else since
 
     def reset(self) -> None:
         """Notes that the engine is behind, so that it does not see missing prices."""

@@ -1,7 +1,7 @@
 """Runs the sender, which delivers firings by e-mail, webhook and Apprise.
 
-The main thread does all work with the database. A thread per turn talks to a receiver, so that a slow receiver delays
-nobody else.
+The main thread does all work with the database. A thread per turn talks to a receiver, so that a slow receiver
+delays no other delivery.
 """
 
 import queue

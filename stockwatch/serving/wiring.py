@@ -14,6 +14,8 @@ from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
+from stockwatch.access_log.http_requests import AccessLog
+from stockwatch.logging import has_room
 from stockwatch.serving import database_timeout
 from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
@@ -24,6 +26,7 @@ from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
 from watchlist.gateway.relay.layer import RelayLayer
+from watchlist.gateway.sockets.access_lines import access_lines
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
@@ -130,10 +133,18 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
     return answer
 
 
+def wants_access_line(logger: str, event: str) -> bool:
+    """Returns whether an access line is to be written. `has_room` describes the arguments."""
+    return settings.LOGGER_ACCESS and has_room(logger, event)
+
+
+access_lines.wants_line = wants_access_line
+
+
 def build_application(django_application: Any) -> Application:
     """Returns the ASGI application: WebSockets and streams go to the gateway, other requests to Django."""
     pages = accept_any_host(django_application, settings.ALLOWED_HOSTS)
-    requests = route_requests(gateway.admission, pages)
+    requests = AccessLog(route_requests(gateway.admission, pages), settings.GATEWAY_TRUSTED_PROXIES, wants_access_line)
     return AttachTransport(
         ProtocolTypeRouter(
             {

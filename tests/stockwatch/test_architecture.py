@@ -54,6 +54,7 @@ BROKEN_IMPORTS = [
     ("watchlist imports neither programs nor Kafka nor sources of feeds", "watchlist.probe", "feeds.recorder.bars"),
     ("Only feeds.kafka imports the Kafka client", "feeds.processor.probe", "confluent_kafka"),
     ("Only feeds.kafka imports the Kafka client", "stockwatch.local.probe", "confluent_kafka"),
+    ("Only commands import the doctor", "stockwatch.serving.probe", "stockwatch.doctor.checking"),
 ]
 
 MAX_MODULE_LINES = 300
@@ -72,6 +73,7 @@ PURE_LIBRARIES = frozenset(
             "dataclasses",
             "datetime",
             "decimal",
+            "difflib",
             "enum",
             "functools",
         ),

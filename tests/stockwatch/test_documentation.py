@@ -5,24 +5,29 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 
-import feeds.metrics  # noqa: F401 - registers the metrics of feeds
 from stockwatch import settings
+from tests.support.registered_metrics import registered_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
 MAX_README_LINES = 150
 TARGETS = (
-    "run test test-kafka test-postgres test-clients test-helm check fmt openapi up up-all down logs restart gen proc"
-    " rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
+    "run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi"
+    " up up-all down logs restart gen proc rec gtw"
+    " bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
     " bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger"
     " bench-stream shot"
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/deploy/*.md"),
+        *ROOT.glob("examples/*.md"),
+    ]
 )
 FOLDERS = ("feeds", "watchlist", "stockwatch", "tests", "static", "templates", "docs", "examples")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
@@ -46,14 +51,6 @@ def documented_variables() -> dict[str, str]:
     """Returns the defaults in the tables of docs/settings.md by name."""
     rows = re.findall(r"^\| `([A-Z][A-Z0-9_]*\*?)` \| (?:`(.*?)` )?\|", read("docs/settings.md"), re.MULTILINE)
     return dict(rows)
-
-
-def registered_metrics() -> set[str]:
-    """Returns the names of all metrics as `/metrics` shows them; of a histogram without its suffixes."""
-    import stockwatch.serving.wiring  # noqa: F401 - registers the metrics of the gateway; needs Django
-
-    families = [family for family in REGISTRY.collect() if family.name.startswith("stockwatch_")]
-    return {family.name + ("_total" if family.type == "counter" else "") for family in families}
 
 
 def test_the_example_names_exactly_the_variables_that_are_read():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
+from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, find_unknown, parse_variables
 from tests.support.cases import FOLDER
 from tests.support.project_copy import copy_project, read_settings, run_manage
 
@@ -137,3 +137,11 @@ def test_any_file_gives_variables_or_one_line(content: bytes):
         error = str(refused)
     assert "\n" not in error
     assert not any("\0" in text for pair in variables.items() for text in pair)
+
+
+def test_unknown_names_are_found_with_the_most_similar_known_name():
+    known = ["REDIS_ADDR", "KAFKA_BROKERS", "KAFKA_OPTION_*"]
+    names = ["REDIS_ADDRESS", "REDIS_ADDR", "KAFKA_OPTION_LINGER_MS", "ZZZ"]
+    assert find_unknown(names, known) == {"REDIS_ADDRESS": "REDIS_ADDR", "ZZZ": ""}
+    assert find_unknown(["REDIS_ADDR"], ["REDIS_ADDR"]) == {}
+    assert find_unknown(["ZZZ"], ["REDIS_ADDR"]) == {"ZZZ": ""}

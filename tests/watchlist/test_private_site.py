@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from websockets.exceptions import InvalidStatus
 
-from tests.support.gateway.asgi import begin, load_listings, receive_event
+from tests.support.gateway.asgi import Listings, begin, receive_event
 from tests.support.gateway.database import execute, sign_in
 from tests.support.gateway.process import receive_close_code, receive_frame
 from tests.support.waiting import until
@@ -124,16 +124,10 @@ async def test_a_server_that_can_send_no_status_closes_with_4506(start_local_gat
 
 
 async def test_without_the_database_no_account_can_be_verified(start_local_gateway):
-    readable = [True]
-
-    async def load():
-        if not readable:
-            raise OSError("no database")
-        return await load_listings()
-
-    local = start_local_gateway(private=True, load=load)
+    listings = Listings()
+    local = start_local_gateway(private=True, load=listings.load)
     await begin(local.connect(headers=[(b"cookie", b"sessionid=")]))  # starts the gateway
-    readable.clear()
+    listings.readable = False
     await until(lambda: not local.gateway.database.available)
     client = local.connect(headers=[(b"cookie", b"sessionid=abc")], extensions={"websocket.http.response": {}})
     assert (await begin(client))["status"] == 503

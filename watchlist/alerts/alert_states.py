@@ -17,7 +17,7 @@ from feeds.wire import Update
 from watchlist.alert_kinds import Repeat, Side, State
 from watchlist.alerts.records import AlertChange, FiringEvent, Order
 from watchlist.alerts.slot_table import ABOVE, BELOW, EXTREME, FALL, NONE, PERCENT, RISE, SILENCE, SlotTable
-from watchlist.alerts.watch import Days, Watch
+from watchlist.alerts.watch import MINUTE_US, Days, Watch
 
 SECOND_US = 1_000_000
 
@@ -91,11 +91,8 @@ class AlertStates:
 
     def fire_silence(self, watch: Watch, slot: int) -> State:
         """Fires an alert on missing prices, unless it has fired since the newest update. The update is the last one."""
-        table, minutes = self.table, self.table.minutes[slot]
-        is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
-        ends = watch.timestamp + minutes * 60 * SECOND_US
-        is_over = 0 < table.expires[slot] <= ends
-        if not is_armed or is_over or watch.timestamp < table.silent_until[slot]:
+        table = self.table
+        if not self.is_due(watch, slot):
             return State.ACTIVE
         if table.sides[slot] == NONE:
             self._set_side(slot, BELOW, watch.order)
@@ -103,6 +100,15 @@ class AlertStates:
         self._fire(watch, slot, None, last, 0, late=False)
         self._set_side(slot, NONE, watch.order)
         return State.FIRED if table.repeat(slot) is Repeat.ONCE else State.ACTIVE
+
+    def is_due(self, watch: Watch, slot: int) -> bool:
+        """Returns whether an alert is one on missing prices and may fire for the newest update."""
+        table = self.table
+        is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
+        ends = watch.timestamp + table.minutes[slot] * MINUTE_US
+        is_over = 0 < table.expires[slot] <= ends
+        is_silent = watch.timestamp < table.silent_until[slot]
+        return bool(table.conditions[slot] & SILENCE) and is_armed and not is_over and not is_silent
 
     def settle_all(self, watch: Watch, slots: Iterable[int], update: Update) -> None:
         """Adapts alerts to levels that have moved. An alert whose level the price has reached is disarmed silently."""

@@ -7,15 +7,16 @@ ignores updates that are not newer than its arming.
 
 from collections.abc import Callable, Mapping
 
+from feeds.source_names import SIMULATED
 from feeds.wire import Update
 from watchlist.alert_kinds import State
-from watchlist.alerts.alert_states import SECOND_US, AlertStates, Calendar
+from watchlist.alerts.alert_states import AlertStates, Calendar
 from watchlist.alerts.id_slots import NOT_FOUND
 from watchlist.alerts.kinds.past_prices import FindCloses, FindRange, PastPrices
 from watchlist.alerts.ladder import Ladder
 from watchlist.alerts.records import AlertChange, AlertRecord, FiringEvent, Order, Progress
 from watchlist.alerts.slot_table import DAY_PERCENT, PERCENT
-from watchlist.alerts.watch import RECENT_US, Watch
+from watchlist.alerts.watch import MINUTE_US, RECENT_US, Watch
 
 FindReference = Callable[[str, str, int], float | None]
 """Looks up the reference price of a symbol, source and market day. Returns None if there is none."""
@@ -60,6 +61,8 @@ class Evaluator:
         if timestamp < watch.timestamp or (timestamp == watch.timestamp and update.seq_id <= watch.seq_id):
             self._apply_late(watch, update, received_ms)
             return
+        if timestamp - watch.timestamp >= watch.silence_us and watch.source == SIMULATED:
+            self._fire_missing(watch, timestamp - watch.timestamp)
         if timestamp >= watch.turns_at or source != watch.source:
             self._turn(watch, update, source)
         watch.timestamp, watch.seq_id, watch.price = timestamp, update.seq_id, price
@@ -82,8 +85,7 @@ class Evaluator:
 
     def _watch(self, symbol: str) -> Watch:
         if symbol not in self._watches:
-            self._watches[symbol] = Watch(symbol, len(self._numbered))
-            self._numbered.append(self._watches[symbol])
+            self._numbered.append(self._watches.setdefault(symbol, Watch(symbol, len(self._numbered))))
         return self._watches[symbol]
 
     def _apply_reached(self, watch: Watch, update: Update, received_ms: int) -> None:
@@ -166,12 +168,13 @@ class Evaluator:
     def expire(self, until: int, *, everywhere: bool = True) -> None:
         """Finishes all alerts that expire at or before `until`.
 
-        Pass `everywhere=False` if the topic may hold older updates that were not evaluated yet. An alert is then
-        finished only if an update of its symbol is RECENT_US newer than the expiry.
+        Pass `everywhere=False` if the topic may hold older updates that were not evaluated yet. Then, and while missing
+        prices may still fire the alert, it is finished if an update of its symbol is RECENT_US newer than the expiry.
         """
         for slot in self._expiries.reached(until):
             watch = self._numbered[self._table.watches[slot]]
-            if everywhere or watch.timestamp >= self._table.expires[slot] + RECENT_US:
+            is_done = everywhere and not (watch.source == SIMULATED and self._states.is_due(watch, slot))
+            if is_done or watch.timestamp >= self._table.expires[slot] + RECENT_US:
                 self._take(slot)
                 self._finish(watch, slot, State.EXPIRED)
                 watch.refresh()
@@ -187,22 +190,21 @@ class Evaluator:
         """
         for symbol, since in seen_since.items():
             watch = self._watches[symbol]
-            minutes = (now - max(watch.timestamp, since)) / (60 * SECOND_US)
-            for slot in watch.silences.reached(minutes):
-                if self._states.fire_silence(watch, slot) is State.FIRED:
-                    self._take(slot)
-                    self._finish(watch, slot, State.FIRED)
+            self._fire_missing(watch, now - max(watch.timestamp, since))
+
+    def _fire_missing(self, watch: Watch, silence_us: int) -> None:
+        """Fires the alerts on missing prices of a symbol whose last update was the newest one for this long."""
+        for slot in watch.silences.reached(silence_us / MINUTE_US):
+            if self._states.fire_silence(watch, slot) is State.FIRED:
+                self._take(slot)
+                self._finish(watch, slot, State.FIRED)
 
     def _take(self, slot: int) -> Watch:
         """Removes the levels of an alert. Returns the watch of the alert."""
         watch = self._numbered[self._table.watches[slot]]
-        if self._is_placed(watch, slot):
+        if self._table.since(slot) <= watch.order:  # other alerts wait for the update at which they were armed
             watch.unplace(self._table, slot)
         return watch
-
-    def _is_placed(self, watch: Watch, slot: int) -> bool:
-        """Returns whether an alert is placed. Other alerts wait for the update at which they were armed."""
-        return self._table.since(slot) <= watch.order
 
     def _finish(self, watch: Watch, slot: int, state: State) -> None:
         self._unregister(watch, slot)
@@ -222,10 +224,8 @@ class Evaluator:
         """
         days = self._calendar.of(source)
         day = days.day_at(update.timestamp)
-        if source == watch.source and day == watch.day + 1:
-            reference: float | None = watch.price
-        else:
-            reference = self._find_reference(watch.symbol, source, day)
+        is_next = source == watch.source and day == watch.day + 1
+        reference = watch.price if is_next else self._find_reference(watch.symbol, source, day)
         ranges = self._past.find(watch, source, day)
         closes = self._past.closes(watch, source, update.timestamp) if source != watch.source else None
         slots = self._unplace_percents(watch)
@@ -249,7 +249,7 @@ class Evaluator:
             watch.place(self._table, slot)
 
     def _unplace_percents(self, watch: Watch) -> list[int]:
-        slots = [slot for slot in watch.percent_slots if self._is_placed(watch, slot)]
+        slots = [slot for slot in watch.percent_slots if self._table.since(slot) <= watch.order]
         for slot in slots:
             watch.unplace(self._table, slot)
         return slots

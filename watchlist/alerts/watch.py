@@ -20,6 +20,7 @@ RECENT_US = 10_000_000
 """How long updates are kept, in microseconds. A new alert is evaluated for the kept updates since its arming."""
 
 
+MINUTE_US = 60_000_000
 SPARE_ENTRIES = 16
 """How many entries `Watch.later` may have beyond twice the number of alerts."""
 
@@ -38,7 +39,8 @@ class Watch:
     holds the lowest and highest prices, `windows` the earlier prices, and `silences` the alerts on missing prices by
     their minutes. A price between `bottom` and `top` reaches no level. A price between `low` and `high` is also inside
     the day's range. `later` holds alerts whose arming update has not arrived yet. `count` is the number of alerts.
-    `saved` is the order of the newest update at the last `Evaluator.take_progress`.
+    `saved` is the order of the newest update at the last `Evaluator.take_progress`. `silence_us` is the shortest time
+    span of the alerts on missing prices, in microseconds.
     """
 
     __slots__ = (
@@ -60,6 +62,7 @@ class Watch:
         "rising",
         "saved",
         "seq_id",
+        "silence_us",
         "silences",
         "source",
         "symbol",
@@ -88,6 +91,7 @@ class Watch:
         self.extremes = Extremes()
         self.windows = Windows()
         self.silences = Ladder(rising=True)
+        self.silence_us = inf
         self.turns_at: float = 0
 
     @property
@@ -234,6 +238,7 @@ class Watch:
         low, high = self.windows.limits()
         self.bottom = inf if self.later else max(self.falling.next_level, low)
         self.top = min(self.rising.next_level, high)
+        self.silence_us = self.silences.next_level * MINUTE_US
         self._set_limits()
 
     def widen(self, price: float, order: Order) -> None:

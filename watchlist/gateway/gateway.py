@@ -5,12 +5,14 @@ The gateway starts at the first connection, because the parts need the running e
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 import structlog
 
 from feeds.wire import age_us
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.clients.control import ClientControl
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.database import DatabaseMonitor
@@ -80,6 +82,7 @@ class Gateway:
         self.firing_notices = FiringNotices(self.connections, self.clock.unix_micros)
         self.list_changes = ListChanges(self.database, self.connections, private, self.firing_notices.read_and_send)
         self.shared_list_changes = SharedListChanges(self.database, self.connections)
+        self.client_control = ClientControl(self.connections)
         self.token_revocations = TokenRevocations(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
@@ -90,7 +93,8 @@ class Gateway:
         database if the first reading of the tickers fails.
         """
         if self._start_task is None:
-            self._start_task = asyncio.ensure_future(self._start())
+            # The log lines of the started tasks must not name the connection that happens to be the first one.
+            self._start_task = asyncio.get_running_loop().create_task(self._start(), context=Context())
         await asyncio.shield(self._start_task)
         await self.ticker_changes.wait_loaded()
         assert self._connection_rate is not None  # noqa: S101 - `_start` has set it
@@ -100,6 +104,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         redis = self._redis()
         self._connection_rate = ConnectionRate(redis, self._limits, self._count_unanswered)
+        await self.client_control.begin(redis)
         self.intake.start(self.hub, self._layer(), redis)
         loops = (
             self._sweep_periodically(),
@@ -108,6 +113,7 @@ class Gateway:
             self.list_changes.follow(),
             self.shared_list_changes.follow(),
             self.token_revocations.follow(),
+            self.client_control.follow(redis),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 

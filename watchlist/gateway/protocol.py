@@ -39,6 +39,7 @@ class CloseCode(IntEnum):
     BAD_REQUESTS = 4501
     TOO_LARGE = 4502
     BINARY = 4503
+    KICKED = 4504
     SIGN_IN = 4506
     TOKEN = 4507
     LINK_REVOKED = 4510

@@ -52,9 +52,12 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether the session was last prolonged at least PROLONG_AFTER ago. False if this request read no session."""
+        """Whether the session was last prolonged long ago: PROLONG_AFTER, or half of the age of short sessions.
+
+        False if this request read no session.
+        """
         age = timedelta(seconds=self.get_session_cookie_age())
-        return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
+        return self._expires is not None and self._expires < timezone.now() + age - min(PROLONG_AFTER, age / 2)
 
     def lock(self) -> None:
         """Locks the session and reads the changes of other requests.

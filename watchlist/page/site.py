@@ -27,6 +27,7 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
         "palettes": tuple(CHOICES["palette"].items()),
         "registration_open": settings.REGISTRATION_OPEN,
         "private": settings.PRIVATE,
+        "socket_origin": settings.SOCKET_ORIGIN,
         "sources": cache(describe_all_sources),
         "recent_firings": cache(lambda: _count_recent_firings(request)),
     }

@@ -31,6 +31,7 @@ CLOSE_REASONS = {
     4501: "it does not accept this client's messages",
     4502: "the message was too large; watch fewer symbols",
     4503: "it does not accept this client's messages",
+    4504: "the operator closed this connection",
     4506: "it is private, and this client is not signed in",
     4507: "it is private, and this client has no valid token",
 }

@@ -37,6 +37,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--changes", type=float, default=10.0, help="changes by people per second of the real clock")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--windows", action="store_true", help="also changes within a window; only with --speed 1")
+    parser.add_argument(
+        "--kinds", choices=["levels", "no_price"], default="levels", help="only alerts on missing prices, if no_price"
+    )
     parser.add_argument("--folder", type=Path, help="an empty folder that keeps the files of the run")
     return parser.parse_args()
 

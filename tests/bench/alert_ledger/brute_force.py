@@ -9,9 +9,9 @@ FOLDER holds:
 - `alerts.jsonl`: an alert per line, with its lives. A life begins when a person creates or resumes the alert, and ends
   when a person pauses or deletes it. `begin` and `end` are the row in the database at that moment;
 - `market.json`: when the market days of each source begin, and the bars of the days before the walk: date, high, low,
-  close.
+  close. `slack` says how long an engine may take from a record to its evaluation.
 
-Writes `expected.jsonl`: a firing per line.
+Writes `expected.jsonl`: a firing per line. From an undecided firing on, the firings of the alert are not defined.
 """
 
 import csv
@@ -19,6 +19,7 @@ import json
 import sys
 from bisect import bisect_left, insort
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from multiprocessing import Pool
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -249,6 +250,33 @@ def fire_extreme(alert, begin, updates):
         arming, since, silent_until = arming + 1, seen.newest, next_allowed(alert, seen)
 
 
+def fire_silence(alert, begin, updates, slack):
+    """Yields the firings of one life of an alert on missing prices.
+
+    An update fires the alert if the next one that is not late is a time span newer. This is not defined for the last
+    update of the walk. It is undecided if the next update is less newer, but was written too late for the clock of the
+    engine, or if the alert may be unknown to the engine. The life is not computed further then, because whether an
+    alert is silent depends on its last firing.
+    """
+    span, expires = alert["window_seconds"] * SECOND, alert["expires"]
+    side, arming, since, silent_until = begin["side"], begin["arming"], tuple(begin["since"]), begin["silent_until"]
+    newest = [seen for seen in updates if not seen.late]
+    for seen, after in pairwise(newest):
+        is_armed = side != 0 if seen.order == since else seen.order > since
+        due = seen.timestamp + span
+        if not is_armed or seen.timestamp < silent_until or 0 < expires <= due:
+            continue
+        if after.timestamp < due and after.at + slack < due:
+            continue
+        arming += side == 0
+        undecided = after.timestamp < due or after.at < begin["at"] + slack
+        fired = make_firing(alert, arming, -1, None, seen, False)
+        yield fired | {"at": due, "undecided": undecided, "next": after.order}
+        if alert["repeat"] == "once" or undecided:
+            return
+        side, since, silent_until = 0, seen.order, next_allowed(alert, seen)
+
+
 def make_firing(alert, arming, side, level, seen, optional):
     return {
         "alert": alert["id"],
@@ -275,18 +303,26 @@ def may_be_unwritten(fired, end):
 
     Such a firing is not written any more: the person has changed the alert first.
     """
+    if "next" in fired:  # a silence: it may be noticed when the next update is evaluated
+        return list(fired["next"]) > end["evaluated"]
     return fired["late"] or [fired["timestamp"], fired["seq_id"]] > end["evaluated"]
 
 
-def fire(alert, updates):
+def fire_life(alert, begin, updates, slack):
+    """Yields the firings of one life of an alert."""
+    if alert["kind"] == "no_price":
+        return fire_silence(alert, begin, updates, slack)
+    return (fire_extreme if alert["kind"] in EXTREMES else fire_level)(alert, begin, updates)
+
+
+def fire(alert, updates, slack):
     """Yields the firings of all lives of an alert.
 
     A firing that was not written before the end of its life is marked `unseen`, if this is allowed.
     """
-    compute_firings = fire_extreme if alert["kind"] in EXTREMES else fire_level
     for life in alert["lives"]:
         end = life["end"]
-        for fired in compute_firings(alert, life["begin"], updates):
+        for fired in fire_life(alert, life["begin"], updates, slack):
             if end is None or was_written(fired, end):
                 yield fired | {"unseen": False}
             elif fired["at"] < end["at"]:
@@ -300,16 +336,19 @@ def is_armed_wrongly(alert, begin, updates):
         return begin["side"] != 0  # the first update after the beginning arms it
     for seen in updates:
         if seen.order == tuple(begin["since"]) and not seen.late:
+            if alert["kind"] == "no_price":
+                is_silent = begin["at"] - seen.timestamp >= alert["window_seconds"] * SECOND
+                return begin["side"] != (0 if is_silent else -1)
             return begin["side"] != armed_side(alert, level_of(alert, seen), seen.price)
     return False
 
 
 def compute(work):
     """Returns the firings of the alerts of one symbol, and the ids of alerts that were armed on a wrong side."""
-    alerts, updates = work
+    alerts, updates, slack = work
     for window in {alert["window_seconds"] for alert in alerts if alert["kind"] == "window_percent"}:
         find_bases(updates, window)
-    fired = [each for alert in alerts for each in fire(alert, updates)]
+    fired = [each for alert in alerts for each in fire(alert, updates, slack)]
     wrong = [
         alert["id"] for alert in alerts for life in alert["lives"] if is_armed_wrongly(alert, life["begin"], updates)
     ]
@@ -323,8 +362,9 @@ def main(folder):
         alert = json.loads(line)
         alerts.setdefault(alert["symbol"], []).append(alert)
     wrong = []
+    works = [(alerts[symbol], symbols[symbol], market["slack"]) for symbol in sorted(alerts)]
     with Pool(2) as pool, open(folder / "expected.jsonl", "w") as file:
-        for fired, wrongly in pool.imap(compute, [(alerts[symbol], symbols[symbol]) for symbol in sorted(alerts)]):
+        for fired, wrongly in pool.imap(compute, works):
             wrong += wrongly
             for each in fired:
                 file.write(json.dumps(each) + "\n")

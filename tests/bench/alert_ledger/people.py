@@ -39,10 +39,10 @@ class Book:
             "window_seconds": alert.window_seconds,
             "repeat": alert.repeat,
             "cooldown_seconds": alert.cooldown_seconds,
-            "expires": (expires - EPOCH) // timedelta(microseconds=1) if expires else 0,
+            "expires": _to_us(expires) if expires else 0,
             "lives": [],
         }
-        self.begin_life(alert, 0)
+        self.begin_life(alert, _to_us(alert.created_at))
 
     def begin_life(self, alert: Alert, at: int) -> None:
         self._alerts[alert.pk]["lives"].append({"begin": _describe(alert, at), "end": None})
@@ -68,6 +68,10 @@ class Book:
     def write(self, file: Path) -> None:
         with file.open("w") as output:
             output.writelines(json.dumps(alert) + "\n" for alert in self._alerts.values())
+
+
+def _to_us(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def _describe(alert: Alert, at: int) -> dict:

@@ -17,7 +17,7 @@ from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, MAX_ALERTS, PERC
 EXTREMES = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
 KINDS = {Kind.UP: 3, Kind.DOWN: 3, Kind.EITHER: 2, Kind.DAY_PERCENT: 2} | dict.fromkeys(EXTREMES, 1)
 WINDOW_WEIGHT = 3
-WINDOWS = (60, 120, 180, 300)
+SPANS = {Kind.WINDOW_PERCENT: (60, 120, 180, 300), Kind.NO_PRICE: range(60, 601, 60)}
 REPEATS = {Repeat.ONCE: 5, Repeat.DAILY: 2, Repeat.EACH: 3}
 ROOM = 20
 """How many alerts each account has left for the walk."""
@@ -41,11 +41,14 @@ class OptionMaker:
 
     With `windows`, there are alerts on changes within a window. Their firings after a restart depend on the recorder,
     whose delay is the same by the real clock, so the clock of the walk must not be faster then.
+
+    With `silences`, all alerts are on missing prices.
     """
 
-    def __init__(self, seconds: float, *, windows: bool) -> None:
+    def __init__(self, seconds: float, *, windows: bool, silences: bool = False) -> None:
         self._seconds = seconds
         weights = KINDS | ({Kind.WINDOW_PERCENT: WINDOW_WEIGHT} if windows else {})
+        weights = {Kind.NO_PRICE: 1} if silences else weights
         self._weights = {kind: weight for kind, weight in weights.items() if kind in CREATABLE}
 
     def make(self, rng: Random, price: float, now_us: int) -> AlertOptions:
@@ -54,7 +57,7 @@ class OptionMaker:
         return AlertOptions(
             kind=kind,
             value=_make_value(kind, price, rng),
-            window_seconds=rng.choice(WINDOWS) if kind is Kind.WINDOW_PERCENT else None,
+            window_seconds=rng.choice(SPANS[kind]) if kind in SPANS else None,
             repeat=choose(REPEATS, rng),
             cooldown_seconds=rng.choice([60, 61, 90, 300, 1800]),
             expires_at=time_at(expires_us) if rng.random() < 0.2 else None,
@@ -148,7 +151,7 @@ class AlertMaker:
         begin, quote = self._first[symbol], None
         if rng.random() > 0.05:
             quote = Update(symbol, begin.price, begin.timestamp, begin.seq_id)
-        reference = None if condition.kind is Kind.WINDOW_PERCENT else self._references[symbol]
+        reference = None if condition.kind in SPANS else self._references[symbol]
         side = find_side(condition, Market(quote, reference, self._begin))
         since = (self._begin - 1_000_000, 0) if quote is None else quote.order
         return {

@@ -9,18 +9,24 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db.models import Q
 
 from feeds.store.connection import connect
+from feeds.wire import MAX_AHEAD_US
 from tests.bench.alert_ledger import fast_clock, population
 from tests.bench.alert_ledger.engines import Engines, FastCommand
 from tests.bench.alert_ledger.people import Book, People
 from tests.bench.alert_ledger.player import Player
-from tests.bench.alert_ledger.walk import CALENDARS, begin_us, make_walk
+from tests.bench.alert_ledger.walk import CALENDARS, LAST_SEQ_ID, begin_us, make_quiet_walk, make_walk
 from tests.support.waiting import wait_until
+from watchlist.alert_kinds import Kind
 from watchlist.alert_models import AlertProgress, Firing
 
 START_SECONDS = 90.0
 """How long the processes have to start before the walk begins."""
+
+SLACK_SECONDS = 2.0
+"""An engine may take this long, in seconds of the real clock, from a record to its evaluation."""
 
 FIRING_FIELDS = ("alert", "arming", "side", "level", "reference", "price", "timestamp", "seq_id", "late")
 
@@ -31,9 +37,13 @@ class LedgerRun:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options, self._folder = options, folder
         symbols = [f"S{number}" for number in range(options.symbols)]
-        self._walk = make_walk(symbols, options.seconds, options.seed)
+        silences = options.kinds == "no_price"
+        if silences:
+            self._walk = make_quiet_walk(symbols, options.seconds, options.seed, SLACK_SECONDS * options.speed)
+        else:
+            self._walk = make_walk(symbols, options.seconds, options.seed)
         self._first = {record.symbol: record for record in reversed(self._walk)}
-        self._maker = population.OptionMaker(options.seconds, windows=options.windows)
+        self._maker = population.OptionMaker(options.seconds, windows=options.windows, silences=silences)
         self.book = Book()
 
     def prepare(self) -> None:
@@ -43,7 +53,7 @@ class LedgerRun:
         self._tickers = population.create_tickers(self._first)
         bars = population.create_days(self._first, Random(options.seed))
         self._accounts = population.create_accounts(options.alerts)
-        market = {"calendars": CALENDARS, "bars": bars}
+        market = {"calendars": CALENDARS, "bars": bars, "slack": int(SLACK_SECONDS * options.speed * 1e6)}
         (self._folder / "market.json").write_text(json.dumps(market))
         references = {symbol: days[-1][-1] for symbol, days in bars.items()}
         maker = population.AlertMaker(
@@ -66,6 +76,8 @@ class LedgerRun:
         player = Player(settings.KAFKA_BROKERS, connect(settings.REDIS), self._folder / "walk.csv", people.see)
         try:
             opening = [record for record in self._walk if record.at == begin_us(options.seconds)]
+            # The engine refuses updates that are further ahead of its clock.
+            wait_until(lambda: time.time() > begin - MAX_AHEAD_US / 1e6, START_SECONDS, "the clock of the walk")
             player.send(opening)
             # An engine without progress begins with the bar of the day, which the recorder may have saved before.
             wait_until(lambda: AlertProgress.objects.count() == options.symbols, 180, "the first progress")
@@ -96,5 +108,6 @@ class LedgerRun:
 
 
 def read_firings() -> list[dict[str, Any]]:
-    """Returns all firings in the database."""
-    return list(Firing.objects.order_by("id").values(*FIRING_FIELDS))
+    """Returns the firings in the database, without those that the end of the walk has caused."""
+    ended = Q(alert__kind=Kind.NO_PRICE.value, seq_id=LAST_SEQ_ID)
+    return list(Firing.objects.exclude(ended).order_by("id").values(*FIRING_FIELDS))

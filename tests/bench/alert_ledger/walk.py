@@ -54,6 +54,42 @@ def make_walk(symbols: list[str], seconds: float, seed: int) -> list[Arrival]:
     return sorted(records, key=lambda record: record.at)
 
 
+def make_quiet_walk(symbols: list[str], seconds: float, seed: int, slack: float) -> list[Arrival]:
+    """Returns the records of simulated symbols that fall silent and return at random, in the order of the topic.
+
+    A silence lasts up to ten minutes. It is never up to `slack` seconds shorter than a whole number of minutes: such a
+    silence may fire an alert or not.
+    """
+    records: list[Arrival] = []
+    for symbol in symbols:
+        records += _quiet_walk_of(symbol, seconds, slack, Random(f"{seed} {symbol}"))
+    return sorted(records, key=lambda record: record.at)
+
+
+def _quiet_walk_of(symbol: str, seconds: float, slack: float, rng: Random) -> Iterator[Arrival]:
+    begin = begin_us(seconds)
+    end = begin + int(seconds * SECOND_US)
+    record = Arrival(begin, symbol, round(rng.uniform(20, 500), 2), begin, 2, "simulated")
+    while record.at < end:
+        yield record
+        for _ in range(rng.randrange(30)):
+            record = _next_record(record, int(rng.expovariate(1) * SECOND_US), rng)
+            yield record
+            if rng.random() < 0.05:
+                yield record  # repeated
+        silence = int(rng.randrange(10) * 60 * SECOND_US + rng.uniform(0, 60 - slack) * SECOND_US)
+        # A late or repeated record ends no silence.
+        at = record.at + rng.randrange(silence + 1)
+        yield rng.choice([record, record._replace(timestamp=record.timestamp - 1, seq_id=1)])._replace(at=at)
+        record = _next_record(record, silence, rng)
+    yield Arrival(end + 60 * SECOND_US, symbol, record.price, end + 60 * SECOND_US, LAST_SEQ_ID, "simulated")
+
+
+def _next_record(record: Arrival, later: int, rng: Random) -> Arrival:
+    at = record.at + later
+    return record._replace(at=at, timestamp=at, seq_id=record.seq_id + 1, price=_next_price(record.price, rng))
+
+
 def _walk_of(symbol: str, source: str, seconds: float, rng: Random) -> Iterator[Arrival]:
     begin = begin_us(seconds)
     end = begin + int(seconds * SECOND_US)

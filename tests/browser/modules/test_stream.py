@@ -76,6 +76,17 @@ const openPage = () => {
   page.ask = (symbols, isCheck = false) => port.onmessage({ data: { symbols, isCheck } });
   return page;
 };
+const openAsking = async (symbols) => {
+  const page = openPage();
+  page.ask(symbols);
+  await wait(100);
+  return page;
+};
+const openLive = async (symbols) => {
+  const page = await openAsking(symbols);
+  await requests[0].open();
+  return page;
+};
 const asked = () => requests.map((request) => request.symbols);
 """
 
@@ -121,10 +132,7 @@ def test_a_page_that_opens_later_gets_the_known_prices_at_once(page: Page):
 
 def test_a_stream_is_replaced_only_when_the_next_one_has_begun(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
-    await requests[0].open();
+    const one = await openLive(["A"]);
     one.ask(["A", "B"]);
     await wait(100);
     await requests[0].price("A", 5, 1);
@@ -145,10 +153,7 @@ def test_a_stream_is_replaced_only_when_the_next_one_has_begun(page: Page):
 
 def test_a_refused_replacement_leaves_the_stream_and_is_not_repeated_early(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
-    await requests[0].open();
+    const one = await openLive(["A"]);
     one.ask(["A", "B"]);
     await wait(100);
     await requests[1].refuse(429, {}, { "Retry-After": "3" });
@@ -163,9 +168,7 @@ def test_a_refused_replacement_leaves_the_stream_and_is_not_repeated_early(page:
 
 def test_symbols_that_the_server_does_not_know_are_left_out_for_a_minute(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A", "X"]);
-    await wait(100);
+    const one = await openAsking(["A", "X"]);
     await requests[0].refuse(404, { symbols: ["X"] });
     await wait(100);
     await requests[1].open();
@@ -182,9 +185,7 @@ def test_symbols_that_the_server_does_not_know_are_left_out_for_a_minute(page: P
 
 def test_an_answer_that_names_other_symbols_as_unknown_is_a_failure(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
+    const one = await openAsking(["A"]);
     await requests[0].refuse(404, { symbols: ["B"] });
     const known = one.state;
     await wait(1000);
@@ -197,9 +198,7 @@ def test_an_answer_that_names_other_symbols_as_unknown_is_a_failure(page: Page):
 @pytest.mark.parametrize("how", ["silent", "other content"])
 def test_a_request_that_brings_no_events_fails(page: Page, how: str):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
+    const one = await openAsking(["A"]);
     if (given === "silent") await wait(5000);
     else await requests[0].refuse(200);
     return [requests[0].isStopped, one.state];
@@ -209,10 +208,7 @@ def test_a_request_that_brings_no_events_fails(page: Page, how: str):
 
 def test_a_stream_that_becomes_silent_is_requested_again(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
-    await requests[0].open();
+    const one = await openLive(["A"]);
     await wait(14000);
     await requests[0].send(":\\n\\n");
     await wait(14000);
@@ -260,10 +256,7 @@ def test_the_symbols_of_a_page_that_has_left_are_dropped_after_a_while(page: Pag
 
 def test_a_page_that_says_nothing_any_more_is_forgotten(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
-    await requests[0].open();
+    const one = await openLive(["A"]);
     for (let sweep = 0; sweep < 7; sweep++) for (const callback of sweeps) callback();
     await wait(2500);
     const stopped = requests[0].isStopped;
@@ -276,9 +269,7 @@ def test_a_page_that_says_nothing_any_more_is_forgotten(page: Page):
 
 def test_a_check_requests_the_stream_again_without_a_wait(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
+    const one = await openAsking(["A"]);
     await requests[0].refuse(503, {}, { "Retry-After": "60" });
     one.ask(["A"], true);
     one.ask(["A"], true);
@@ -301,10 +292,7 @@ def test_pages_with_more_symbols_than_an_address_can_name_are_told(page: Page):
 
 def test_heartbeats_tell_the_time_and_odd_events_are_ignored(page: Page):
     body = """
-    const one = openPage();
-    one.ask(["A"]);
-    await wait(100);
-    await requests[0].open();
+    const one = await openLive(["A"]);
     for (const text of given) await requests[0].send(text);
     return [one.times, one.prices, requests[0].isStopped];
     """

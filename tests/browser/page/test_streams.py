@@ -104,6 +104,14 @@ def expect_price(site: Site, price: float, *pages: Page) -> None:
         expect(cell(page, "AAPL", "last")).to_have_text(f"{price:.2f}")
 
 
+def expect_live_by_stream_after_4_seconds(site: Site, page: Page) -> None:
+    """Opens a page whose clock is a fake, and moves the clock by 4 s."""
+    page.goto("/")
+    page.clock.run_for(4_000)
+    expect_status(page, "live", "Live by stream")
+    expect_price(site, 210.0, page)
+
+
 def wait_for_streams(site: Site, count: int) -> None:
     wait_until(lambda: site.metric("streams") == count, what=f"{count} streams")
 
@@ -119,10 +127,7 @@ def test_a_page_whose_sockets_are_never_answered_is_live_by_a_stream(
     proxy.sockets = "swallow"
     page = open_blank()
     page.clock.install()
-    page.goto("/")
-    page.clock.run_for(4_000)
-    expect_status(page, "live", "Live by stream")
-    expect_price(site, 210.0, page)
+    expect_live_by_stream_after_4_seconds(site, page)
 
 
 def test_a_page_whose_frames_are_swallowed_is_live_by_a_stream(
@@ -131,10 +136,7 @@ def test_a_page_whose_frames_are_swallowed_is_live_by_a_stream(
     page = open_blank()
     page.clock.install()
     page.add_init_script(SILENT_SOCKETS)
-    page.goto("/")
-    page.clock.run_for(4_000)
-    expect_status(page, "live", "Live by stream")
-    expect_price(site, 210.0, page)
+    expect_live_by_stream_after_4_seconds(site, page)
 
 
 def test_a_browser_without_shared_workers_opens_a_stream_in_the_page(

@@ -16,21 +16,11 @@ from feeds.sources.events import (
     SymbolStatus,
     Trade,
 )
+from tests.support.feeder.messages import ALPACA_TRADE
 
 CREDENTIALS = Credentials("the-key", "the-secret")
 CONNECTED = [{"T": "success", "msg": "connected"}]
 AUTHENTICATED = [{"T": "success", "msg": "authenticated"}]
-TRADE = {
-    "T": "t",
-    "i": 96921,
-    "S": "AAPL",
-    "x": "D",
-    "p": 126.55,
-    "s": 1,
-    "t": "2026-02-22T15:51:44.208123456Z",
-    "c": ["@", "I"],
-    "z": "C",
-}
 TRADE_EVENT = Trade("AAPL", 126.55, 1.0, 1771775504208123, "D:96921:1771775504208123", sets_price=False)
 QUOTE = {
     "T": "q",
@@ -166,7 +156,7 @@ def test_a_symbol_that_the_answer_does_not_list_is_not_acknowledged():
 @pytest.mark.parametrize(
     ("part", "event"),
     [
-        (TRADE, TRADE_EVENT),
+        (ALPACA_TRADE, TRADE_EVENT),
         (QUOTE, BestPrices("AAPL", 87.66, 87.68, 1771775505335689)),
         ({**QUOTE, "bp": 0}, Heartbeat()),
         ({**QUOTE, "ap": 0.0}, Heartbeat()),
@@ -191,7 +181,7 @@ def test_a_part_makes_its_event(part, event):
 
 
 def test_a_message_holds_many_parts():
-    events = adapter_with("AAPL").receive(text(TRADE, QUOTE, {"T": "c"}, {**TRADE, "i": 2}))
+    events = adapter_with("AAPL").receive(text(ALPACA_TRADE, QUOTE, {"T": "c"}, {**ALPACA_TRADE, "i": 2}))
 
     assert [type(event) for event in events] == [Trade, BestPrices, Trade]
     assert adapter_with("AAPL").receive("[]") == [Heartbeat()]
@@ -224,7 +214,7 @@ def test_a_crypto_trade_has_no_exchange_and_sets_the_price():
     ],
 )
 def test_only_some_conditions_let_a_trade_set_the_price(conditions, tape, sets_price):
-    (trade,) = adapter_with("AAPL").receive(text({**TRADE, "c": conditions, "z": tape}))
+    (trade,) = adapter_with("AAPL").receive(text({**ALPACA_TRADE, "c": conditions, "z": tape}))
 
     assert isinstance(trade, Trade)
     assert trade.sets_price is sets_price
@@ -239,7 +229,7 @@ def test_a_message_that_is_no_list_is_refused(message):
     with pytest.raises(BadMessage):
         adapter.receive(message)
 
-    assert adapter.receive(text(TRADE)) == [TRADE_EVENT]
+    assert adapter.receive(text(ALPACA_TRADE)) == [TRADE_EVENT]
 
 
 @pytest.mark.parametrize(
@@ -250,13 +240,13 @@ def test_a_message_that_is_no_list_is_refused(message):
         [],
         {},
         {"T": 7},
-        *({k: v for k, v in TRADE.items() if k != key} for key in ("S", "i", "p", "s", "t")),
-        *({**TRADE, "p": price} for price in (0, -1, "126.55", None, True)),
-        *({**TRADE, "s": size} for size in (-1, "1")),
-        *({**TRADE, "t": time} for time in ("", "yesterday", "2026-13-01T00:00:00Z", "1970-01-01T00:00:00Z", 7)),
-        *({**TRADE, "i": number} for number in (-1, 1.5, "96921")),
-        {**TRADE, "x": "a very long exchange"},
-        {**TRADE, "c": "@"},
+        *({k: v for k, v in ALPACA_TRADE.items() if k != key} for key in ("S", "i", "p", "s", "t")),
+        *({**ALPACA_TRADE, "p": price} for price in (0, -1, "126.55", None, True)),
+        *({**ALPACA_TRADE, "s": size} for size in (-1, "1")),
+        *({**ALPACA_TRADE, "t": time} for time in ("", "yesterday", "2026-13-01T00:00:00Z", "1970-01-01T00:00:00Z", 7)),
+        *({**ALPACA_TRADE, "i": number} for number in (-1, 1.5, "96921")),
+        {**ALPACA_TRADE, "x": "a very long exchange"},
+        {**ALPACA_TRADE, "c": "@"},
         {**QUOTE, "bp": -1},
         {**QUOTE, "t": "x"},
         {**STATUS, "sc": 7},
@@ -268,7 +258,7 @@ def test_a_message_that_is_no_list_is_refused(message):
 def test_a_malformed_part_is_refused_and_costs_no_other_part(part):
     adapter = adapter_with("AAPL")
     with pytest.raises(BadMessage) as refused:
-        adapter.receive(text(TRADE, part, QUOTE))
+        adapter.receive(text(ALPACA_TRADE, part, QUOTE))
 
     assert [type(event) for event in refused.value.events] == [Trade, BestPrices]
     assert "126.55" not in str(refused.value)
@@ -278,7 +268,7 @@ def test_prices_of_symbols_that_this_connection_did_not_acknowledge_are_ignored(
     adapter = ready_adapter()
     adapter.subscribe(["AAPL"])
 
-    assert adapter.receive(text(TRADE, QUOTE, STATUS)) == [Heartbeat()]
+    assert adapter.receive(text(ALPACA_TRADE, QUOTE, STATUS)) == [Heartbeat()]
 
 
 def test_prices_of_an_ended_subscription_are_ignored():
@@ -291,9 +281,9 @@ def test_prices_of_an_ended_subscription_are_ignored():
         "quotes": ["AAPL"],
         "statuses": ["AAPL"],
     }
-    assert adapter.receive(text(TRADE)) == [Heartbeat()]
+    assert adapter.receive(text(ALPACA_TRADE)) == [Heartbeat()]
     assert adapter.receive(subscription("AAPL", "MSFT")) == [Heartbeat()], "an answer to an earlier request"
-    assert adapter.receive(text(TRADE)) == [Heartbeat()]
+    assert adapter.receive(text(ALPACA_TRADE)) == [Heartbeat()]
     assert adapter.unsubscribe([]) == []
 
 
@@ -358,7 +348,7 @@ def test_refused_statuses_cost_no_prices(code):
 
     assert adapter.receive(subscription("AAPL")) == [Subscribed(("AAPL",))]
     assert adapter.receive(error(code)) == [Heartbeat()]
-    assert adapter.receive(text(TRADE)) == [TRADE_EVENT]
+    assert adapter.receive(text(ALPACA_TRADE)) == [TRADE_EVENT]
 
 
 def accepted_symbols(adapter: AlpacaAdapter, requests: list[str], limit: int, bad: str) -> tuple[set[str], set[str]]:

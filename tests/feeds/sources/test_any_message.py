@@ -14,6 +14,7 @@ from feeds.sources.events import Event, Trade
 from feeds.sources.registry import SOURCE_NAMES, SOURCES
 from feeds.sources.replay import read_replay
 from feeds.wire import MAX_NUMBER
+from tests.support.feeder.messages import ALPACA_TRADE
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["BTCUSDT", "t"]),
@@ -58,19 +59,7 @@ EXAMPLES: dict[str, list[Any]] = {
         {"code": 2, "msg": "Invalid request", "id": 2},
     ],
     "alpaca": [
-        [
-            {
-                "T": "t",
-                "i": 96921,
-                "S": "AAPL",
-                "x": "D",
-                "p": 126.55,
-                "s": 1,
-                "t": "2026-02-22T15:51:44.208Z",
-                "c": ["@", "I"],
-                "z": "C",
-            }
-        ],
+        [ALPACA_TRADE],
         [{"T": "error", "code": 402, "msg": "auth failed"}, {"T": "subscription", "trades": ["AAPL"]}],
     ],
 }

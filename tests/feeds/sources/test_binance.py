@@ -14,6 +14,7 @@ from feeds.sources.events import (
     SymbolRefused,
     Trade,
 )
+from tests.support.feeder.messages import NO_MESSAGES
 
 TRADE = {
     "e": "trade",
@@ -118,12 +119,8 @@ def test_a_message_makes_its_event(message, event):
 @pytest.mark.parametrize(
     "message",
     [
-        "",
-        "{",
-        "[]",
-        "null",
+        *NO_MESSAGES,
         "7",
-        b"\xff\xfe",
         '{"stream":7}',
         '{"id":1.5}',
         '{"code":"2"}',

@@ -196,6 +196,19 @@ def test_an_alert_fires_when_no_update_has_come_for_its_time(
     assert alert.state == "fired"
 
 
+def test_a_restarted_engine_fires_for_the_whole_silence_of_a_simulated_symbol(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "SETTLE_SECONDS", 0.0)
+    alert = make_alert(kind="no_price", level=None, window_seconds=3600)
+    produce(*walk(99, 98))
+    factory.run_until_read(2)
+    assert not Firing.objects.exists()
+    factory.now_us += 3_600_000_000
+    factory.run_until(Firing.objects.exists)
+    assert fired() == [(alert.pk, 1, 98.0)]
+
+
 def test_changes_within_a_window_and_new_highs_fire(
     factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
 ):

@@ -17,8 +17,13 @@ class Sight:
         self.evaluator: Evaluator = MemoryDatabase([record]).restart()
         self.evaluator.apply(update_at(100, 0), source)
         self.second, self.owned, self.states = 0.0, True, {"kraken": CONNECTED}
+        self.has_read = False
         self.watch = SilenceWatch(
-            self.evaluator, lambda _symbol: self.owned, lambda: self.states, lambda: NOON / 1e6 + self.second
+            self.evaluator,
+            lambda _symbol: self.owned,
+            lambda: self.states,
+            lambda: NOON / 1e6 + self.second,
+            lambda _symbol: self.has_read,
         )
 
     def fires_at(self, second: float) -> bool:
@@ -57,6 +62,14 @@ def test_the_time_begins_again_when_the_engine_has_caught_up():
     assert not sight.fires_at(1)
     sight.watch.reset()
     assert [sight.fires_at(second) for second in (100, 159, 160)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("source", "fires"), [("simulated", True), ("kraken", False)])
+def test_the_time_of_a_simulated_symbol_counts_from_its_last_update_when_all_was_read(source: str, fires: bool):
+    sight = Sight(source)
+    assert not sight.fires_at(70)
+    sight.has_read = True
+    assert sight.fires_at(71) is fires
 
 
 def test_without_alerts_on_missing_prices_no_source_is_read():

@@ -25,6 +25,18 @@ async def load_listings() -> list[Listing]:
     return [Listing("AAPL", "Apple", 100.0), Listing("GOOG", "Alphabet", 200.0)]
 
 
+class Listings:
+    """The rows of tickers in a database. `load` fails while `readable` is False."""
+
+    def __init__(self, readable: bool = True) -> None:
+        self.readable = readable
+
+    async def load(self) -> list[Listing]:
+        if not self.readable:
+            raise OSError("no database")
+        return await load_listings()
+
+
 class LocalGateway:
     """A gateway in this process, connected to a real Redis."""
 

@@ -7,6 +7,8 @@ import sys
 
 from tests.support.gateway.process import ROOT
 
+OTHER_SESSION = "w" * 32
+
 
 def execute(gateway, statement):
     """Executes SQL in the gateway's database."""
@@ -48,6 +50,18 @@ def sign_in(gateway):
     )
     key, number = _run_code(gateway, code).split()
     return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
+
+
+def copy_session(gateway, headers):
+    """Signs the account in once more. Returns the headers of the new session."""
+    copied = f"SELECT '{OTHER_SESSION}', session_data, expire_date FROM django_session"
+    execute(gateway, f"INSERT INTO django_session (session_key, session_data, expire_date) {copied}")
+    return headers | {"Cookie": f"sessionid={OTHER_SESSION}"}
+
+
+def end_other_sessions(gateway):
+    """Signs out all sessions except that of `copy_session`."""
+    execute(gateway, f"DELETE FROM django_session WHERE session_key <> '{OTHER_SESSION}'")
 
 
 def fire_alert(gateway):

@@ -13,9 +13,11 @@ from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.limits import Limits
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.streams.stream_session import StreamSession
 from watchlist.gateway.web_sessions import AccountSession
 
 
@@ -66,8 +68,35 @@ def make_request(action: str, symbols: list[str] | None = None, request_id: str 
     return {"action": action, "id": request_id, **payload}
 
 
+def ticker_frame(symbol: str, name: str, base: float) -> dict[str, Any]:
+    """Returns the frame about an active simulated ticker, as a parsed JSON value."""
+    return {
+        "type": "ticker",
+        "symbol": symbol,
+        "name": name,
+        "base": base,
+        "decimals": 2,
+        "active": True,
+        "previous_close": None,
+        "source": "simulated",
+        "currency": "",
+        "market": "always",
+    }
+
+
 def publish(session: Session, symbol: str, seq_id: int) -> None:
     """Passes an update to the hub of a session and flushes the hub."""
     hub = session.context.hub
     hub.receive(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, at(seq_id), seq_id)))
     hub.flush()
+
+
+def expect_slow_close_after_10_seconds(session: Session | StreamSession) -> None:
+    """Expects that a client whose output has waited since 0.0 is closed after 10 s, and dropped 1 s later."""
+    transport = session.outbox.transport
+    session.sweep(10.1)
+    assert transport.codes == [CloseCode.SLOW]
+    session.sweep(11.0)
+    assert not transport.aborted
+    session.sweep(11.2)
+    assert transport.aborted

@@ -6,6 +6,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from feeds.models import Tape, Ticker
+from tests.support.gateway.sessions import ticker_frame
 from watchlist.gateway.catalog import Catalog, Listing, load_tickers, ticker_payload
 
 APPLE = Listing("AAPL", "Apple", 150.0, 2)
@@ -38,18 +39,7 @@ def test_only_changed_listings_are_returned_and_removed_tickers_are_inactive():
 
 
 def test_a_ticker_frame_has_all_fields_of_a_listing():
-    assert json.loads(ticker_payload(APPLE)) == {
-        "type": "ticker",
-        "symbol": "AAPL",
-        "name": "Apple",
-        "base": 150.0,
-        "decimals": 2,
-        "active": True,
-        "previous_close": None,
-        "source": "simulated",
-        "currency": "",
-        "market": "always",
-    }
+    assert json.loads(ticker_payload(APPLE)) == ticker_frame("AAPL", "Apple", 150.0)
 
 
 def test_a_catalog_names_the_sources_of_its_active_tickers_and_their_kind():

@@ -4,10 +4,8 @@ import json
 
 import pytest
 
-from tests.support.gateway.database import execute, sign_in
+from tests.support.gateway.database import copy_session, end_other_sessions, execute, sign_in
 from tests.support.gateway.process import SYMBOLS, receive_frame, receive_frame_of_type
-
-OTHER_SESSION = "w" * 32
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
@@ -16,11 +14,10 @@ pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each
 def test_a_signed_in_page_receives_its_changed_lists_until_it_signs_out(run_gateway, command):
     gateway = run_gateway(command)
     headers, number = sign_in(gateway)
-    copied = f"SELECT '{OTHER_SESSION}', session_data, expire_date FROM django_session"
-    execute(gateway, f"INSERT INTO django_session (session_key, session_data, expire_date) {copied}")
+    copied = copy_session(gateway, headers)
     with (
         gateway.connect("?meta=1", additional_headers=headers) as client,
-        gateway.connect("?meta=1", additional_headers=headers | {"Cookie": f"sessionid={OTHER_SESSION}"}) as witness,
+        gateway.connect("?meta=1", additional_headers=copied) as witness,
         gateway.connect("?meta=1", additional_headers=headers | {"Origin": "https://evil.example"}) as foreign,
     ):
         for page in (client, foreign):
@@ -31,7 +28,7 @@ def test_a_signed_in_page_receives_its_changed_lists_until_it_signs_out(run_gate
         assert receive_frame_of_type(client, "list") == {"type": "list", "id": number, "version": 2}
         execute(gateway, "DELETE FROM watchlist_watchlist")
         assert receive_frame_of_type(client, "list") == {"type": "list", "id": number, "version": 0}
-        execute(gateway, f"DELETE FROM django_session WHERE session_key <> '{OTHER_SESSION}'")
+        end_other_sessions(gateway)
         execute(gateway, "INSERT INTO watchlist_watchlist (name, position, version, owner_id) VALUES ('New', 0, 11, 1)")
         # One reading may have begun before the end of the session. When the witness has version 12, the next begins.
         for version in (12, 13, 14):

@@ -14,6 +14,7 @@ from tests.support.gateway.process import (
     receive_frame,
     receive_frame_of_type,
 )
+from tests.support.gateway.sessions import ticker_frame
 from tests.support.times import at
 from tests.support.waiting import wait_until
 
@@ -140,18 +141,7 @@ def test_a_base_price_that_changes_in_the_database_reaches_an_open_page(gateway)
         assert receive_frame(client)["type"] == "ack"
         assert receive_frame(client)["base"] == 100.0
         execute(gateway, "UPDATE feeds_ticker SET base_price = 250 WHERE symbol = 'BRK.B'")
-        assert receive_frame(client) == {
-            "type": "ticker",
-            "symbol": "BRK.B",
-            "name": "BRK.B",
-            "base": 250.0,
-            "decimals": 2,
-            "active": True,
-            "previous_close": None,
-            "source": "simulated",
-            "currency": "",
-            "market": "always",
-        }
+        assert receive_frame(client) == ticker_frame("BRK.B", "BRK.B", 250.0)
 
 
 def test_an_inactive_ticker_cannot_be_subscribed(gateway):

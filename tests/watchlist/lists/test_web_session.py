@@ -103,6 +103,15 @@ def test_looking_at_the_page_prolongs_the_session_once_a_day(client, tickers, st
     assert ("sessionid" in response.cookies) == (expected == 14)
 
 
+@pytest.mark.parametrize(("hours_left", "expected"), [(1, 12), (5.9, 12), (6.1, 6.1)])
+def test_a_use_prolongs_a_session_of_hours_after_half_its_age(client, tickers, store, settings, hours_left, expected):
+    settings.SESSION_COOKIE_AGE = 12 * 3600
+    client.post(reverse("add-symbols"), {"symbol": "T8"})
+    Session.objects.update(expire_date=timezone.now() + timedelta(hours=hours_left))
+    client.get("/")
+    assert days_left() * 24 == pytest.approx(expected, abs=0.05)
+
+
 def test_a_visit_without_a_session_creates_none(client, tickers, store):
     client.get("/")
     assert not Session.objects.exists()

@@ -12,15 +12,18 @@ from watchlist.gateway.messages import UpdateMessage
 class LatestBacklog:
     """Keeps the newest update of each symbol."""
 
-    __slots__ = ("_newest",)
+    __slots__ = ("_newest", "conflated")
 
     def __init__(self) -> None:
         self._newest: dict[str, UpdateMessage] = {}
+        self.conflated = 0
+        """The number of waiting updates that a newer one has replaced."""
 
     def __len__(self) -> int:
         return len(self._newest)
 
     def add(self, update: UpdateMessage) -> None:
+        self.conflated += update.symbol in self._newest
         self._newest[update.symbol] = update
 
     def discard(self, symbol: str) -> None:
@@ -38,7 +41,7 @@ class AllBacklog:
     updates.
     """
 
-    __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")
+    __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue", "conflated")
 
     def __init__(self, max_updates: int, losses: dict[str, tuple[int, int]]) -> None:
         self._max_updates = max_updates
@@ -46,6 +49,8 @@ class AllBacklog:
         self._queue: deque[UpdateMessage] = deque()
         self._newest: dict[str, UpdateMessage] = {}
         self._kept: dict[str, UpdateMessage] = {}
+        self.conflated = 0
+        """The number of dropped updates."""
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._kept)
@@ -74,6 +79,7 @@ class AllBacklog:
         return updates
 
     def _drop(self, update: UpdateMessage) -> None:
+        self.conflated += 1
         seq_id = decode(update.payload).seq_id
         first, last = self._losses.get(update.symbol, (seq_id, seq_id))
         # After a restart of the numbers, a later update has a smaller number. The range then covers both numbers.

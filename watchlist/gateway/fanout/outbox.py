@@ -101,6 +101,11 @@ class Outbox:
         return len(self._replies) + len(self._states) + len(self._losses) + len(self._backlog)
 
     @property
+    def conflated(self) -> int:
+        """How many updates were not sent because newer ones came while they waited, in the present mode."""
+        return self._backlog.conflated
+
+    @property
     def has_waiting_state(self) -> bool:
         return bool(self._states)
 

@@ -28,6 +28,7 @@ from watchlist.gateway.sockets.tokens.verifier import NO_DATABASE, TokenVerifier
 from watchlist.gateway.web_sessions import AccountSession, names_session, read_session_key
 
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 FULL = Refusal("full", 429, CloseCode.FULL, 5)
@@ -117,13 +118,17 @@ class Admission:
         except Exception as error:  # Database errors differ by engine. Without tickers no symbol is valid.
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
             return NO_TICKERS
+        address = self._find_address(request)
+        if kicked := self._find_kick(address):
+            return kicked
         token = read_token(request.headers)
         if token is not None and pending:
             return await self._check_token(request, options, token)
         key = self._read_key(request.headers, options)
         # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
         account_session, unverified_key = await self.find_account(key) if key and pending else (None, None)
-        address = self._find_address(request)
+        if account_session and (kicked := self._find_kick(address, account_session.account)):
+            return kicked
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
             return make_rate_refusal(wait)
@@ -139,7 +144,11 @@ class Admission:
         verified = await self._tokens.verify(token, address)
         if isinstance(verified, Refusal):
             return verified
-        return self._find_no_room(address, True) or Admitted(options, address, token=verified)
+        return (
+            self._find_kick(address, token=verified)
+            or self._find_no_room(address, True)
+            or Admitted(options, address, token=verified)
+        )
 
     def _ask_for_token(
         self, request: ConnectionRequest, options: ConnectionOptions, address: str
@@ -186,6 +195,8 @@ class Admission:
 
         `wait` is how many seconds the rate limit makes the client wait, or 0.
         """
+        if kicked := self._find_kick(address):
+            return kicked
         if wait:
             return make_rate_refusal(wait)
         if self.private:
@@ -204,6 +215,11 @@ class Admission:
     def _find_address(self, request: ConnectionRequest) -> str:
         forwarded = request.headers.get("x-forwarded-for", "")
         return client_address(request.peer, forwarded, self._limits.trusted_proxies)
+
+    def _find_kick(self, address: str, account: int | None = None, token: int | None = None) -> Refusal | None:
+        """Returns a refusal if the operator refuses the client, or None if not."""
+        left = self._connections.kicks.seconds_left(self._connections.context.clock.now(), address, account, token)
+        return Refusal("refused by operator", 429, CloseCode.KICKED, left) if left else None
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
         """Returns a refusal if there is no room for one more socket from the address, or None if there is room."""
@@ -255,7 +271,7 @@ class Admission:
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):
             body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN, NO_SNIFFING]
         # Browsers report other statuses as errors.
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from watchlist.gateway import protocol
 from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
+from watchlist.gateway.closing.kicks import Kicks
 from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
@@ -45,6 +46,7 @@ class Connections:
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
         self.closing = False
+        self.kicks = Kicks()
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._rotated_at = context.clock.now()
         self._lateness = Lateness(SWEEP_SECONDS, context.limits.pong_wait)

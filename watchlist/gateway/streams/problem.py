@@ -23,6 +23,7 @@ DETAILS = {
     "scope": "The token has no scope read",
     "token rate": "Too many wrong tokens from this address, or too many connections with this token",
     "address full": "Too many open connections from this address",
+    "refused by operator": "The operator of this site refuses this client for a time",
     "shutdown": "The gateway is stopping",
     "full": "The gateway is full",
 }

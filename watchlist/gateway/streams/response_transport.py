@@ -2,16 +2,14 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
-
-import structlog
 
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.asgi import Receive, Send
-from watchlist.gateway.sockets.daphne_transport import find_response
-
-log = structlog.get_logger(__name__)
+from watchlist.gateway.sockets.daphne_transport import do_nothing, find_response
+from watchlist.gateway.sockets.send_transport import SendTask
 
 END_SECONDS = 1.0
 """How long the end of a response may take before the connection is dropped."""
@@ -70,8 +68,7 @@ class ResponseTransport:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._gate = BufferGate(find_response(send))
-        self._task: asyncio.Task[None] | None = None
-        self._stalled = False
+        self._sending = SendTask(self._resume)
         self._end: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Is done when the gateway ends the response. The result says whether the connection is dropped."""
         self.outbox: Outbox | None = None
@@ -87,20 +84,20 @@ class ResponseTransport:
                 drop = self._end.result() or not await self._finish_response()
         finally:
             left.cancel()
-            if self._task is not None:
-                self._task.cancel()
+            if self._sending.task is not None:
+                self._sending.task.cancel()
             self._gate.close(drop=drop)
 
     # --- the transport of the outbox --------------------------------------------------------------------------------
 
     def write(self, block: bytes) -> int:
-        if self._task is not None or self._end.done():
+        if self._sending.task is not None or self._end.done():
             return 0
-        self._task = asyncio.ensure_future(self._send_block(block))
+        self._sending.start(partial(self._send_block, block))
         return len(block)
 
     def finish(self, _rest: bytes) -> None:
-        self._stalled = True
+        self._sending.stall()
 
     def send_ping(self) -> None:
         """Does nothing: streams have comments instead of pings."""
@@ -114,28 +111,24 @@ class ResponseTransport:
         self.close(CloseCode.SLOW)
 
     def release(self) -> None:
-        """Breaks the reference cycle with the outbox, so that transport and outbox are freed immediately."""
+        """Breaks the reference cycles with the outbox and the task, so that all three are freed immediately."""
         self.outbox = None
+        self._sending.on_writable = do_nothing
 
     async def _send_block(self, block: bytes) -> None:
-        try:
-            await self._send({"type": "http.response.body", "body": block, "more_body": True})
-            await self._gate.wait()
-        except Exception:  # Servers raise different errors for a closed connection; the disconnect event follows.
-            log.debug("send failed")
-            return
-        self._task = None
-        if self._stalled:
-            self._stalled = False
-            if self.outbox is not None:
-                self.outbox.resume()
+        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        await self._gate.wait()
+
+    def _resume(self) -> None:
+        if self.outbox is not None:
+            self.outbox.resume()
 
     async def _finish_response(self) -> bool:
         """Sends the end of the response. Returns False if the client does not read, so that the end cannot be sent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                if self._task is not None:
-                    await self._task
+                if self._sending.task is not None:
+                    await self._sending.task
                 self._gate.close()  # Twisted reports an error if a response ends with a producer.
                 await self._send({"type": "http.response.body", "body": b""})
                 return True

@@ -78,7 +78,7 @@ def change_alert(request: HttpRequest, user: User) -> HttpResponse:
     is the key of the alert. `write` stores the field `note`. Answers 404 if the account never had the alert.
     """
     action = next((name for name in CHANGES if name in request.POST), "")
-    pk = read_key(request.POST.get(action, ""))
+    pk = read_key(request.POST.get(action, "")) if action else None
     alert = pk and Alert.objects.filter(owner=user, pk=pk).select_related("ticker").first()
     if not alert:
         raise Http404("the account has no such alert")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feeds.source_names import SIMULATED
 from feeds.wire import Update
 from tests.support.alerting.evaluation import NOON, MemoryDatabase, alert, next_time, update_at
 from watchlist.alert_kinds import Kind, Repeat, Side, State
@@ -98,6 +99,27 @@ def test_a_new_alert_is_not_fired_by_the_updates_since_its_arming():
     assert [check(evaluator, second) for second in (301, 302)] == [0, 2]
 
 
+@pytest.mark.parametrize(("second", "source", "count"), [(299, SIMULATED, 0), (300, SIMULATED, 1), (300, "kraken", 0)])
+def test_a_simulated_update_ends_a_silence_that_no_check_has_seen(second: int, source: str, count: int):
+    evaluator = MemoryDatabase([silence(repeat=Repeat.ONCE)]).restart()
+    evaluator.apply(update_at(100, 0), source)
+    evaluator.apply(update_at(101, second), source)
+    assert [firing.timestamp for firing in evaluator.take_changes()[1]] == [NOON] * count
+    assert len(evaluator) == 1 - count
+
+
+@pytest.mark.parametrize(("source", "known"), [(SIMULATED, 1), ("kraken", 0)])
+def test_an_expired_alert_waits_for_the_firing_of_an_earlier_silence(source: str, known: int):
+    """The engine was away, and has not seen yet that the symbol was silent for the time of the alert."""
+    evaluator = MemoryDatabase([silence(expires=NOON + 301_000_000)]).restart()
+    evaluator.apply(update_at(100, 0), source)
+    evaluator.expire(NOON + 400_000_000)
+    assert len(evaluator) == known
+    assert check(evaluator, 400) == known
+    evaluator.expire(NOON + 400_000_000)
+    assert len(evaluator) == 0
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 200)), max_size=40), st.sampled_from(list(Repeat)), st.data())
 def test_missing_prices_fire_exactly_where_the_plain_computation_says(
     steps: list[tuple[bool, int]], repeat: Repeat, data: st.DataObject
@@ -108,15 +130,16 @@ def test_missing_prices_fire_exactly_where_the_plain_computation_says(
     evaluator = database.restart()
     for is_update, seconds in steps:
         second += seconds
+        # An update ends a silence that no check has seen.
+        if _is_missing(last, second, fired, silent_until) and not (fired and repeat is Repeat.ONCE):
+            fired.append(last)
+            silent_until = next_time(record, last)
         if is_update:
             update = update_at(100, second, second + 1)
             last = update if last is None or update.order > last.order else last
             evaluator.apply(update, "simulated")
         else:
             evaluator.fire_silent(NOON + second * 1_000_000, dict.fromkeys(evaluator.find_silent(), 0))
-            if _is_missing(last, second, fired, silent_until) and not (fired and repeat is Repeat.ONCE):
-                fired.append(last)
-                silent_until = next_time(record, last)
         database.write(evaluator)
         if data.draw(st.booleans(), "killed"):
             evaluator = database.restart()

@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.support.gateway.database import execute, fire_alert, sign_in
+from tests.support.gateway.database import copy_session, end_other_sessions, fire_alert, sign_in
 from tests.support.gateway.process import receive_frame, receive_frame_of_type
-
-OTHER_SESSION = "w" * 32
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
@@ -42,16 +40,15 @@ def test_a_signed_in_page_gets_a_firing_and_no_other_page_gets_it(run_gateway):
 def test_a_page_that_has_signed_out_gets_no_firing(run_gateway):
     gateway = run_gateway("daphne")
     headers, _ = sign_in(gateway)
-    copied = f"SELECT '{OTHER_SESSION}', session_data, expire_date FROM django_session"
-    execute(gateway, f"INSERT INTO django_session (session_key, session_data, expire_date) {copied}")
+    copied = copy_session(gateway, headers)
     with (
         gateway.connect("?meta=1", additional_headers=headers) as page,
-        gateway.connect("?meta=1", additional_headers=headers | {"Cookie": f"sessionid={OTHER_SESSION}"}) as witness,
+        gateway.connect("?meta=1", additional_headers=copied) as witness,
     ):
         for client in (page, witness):
             client.send('{"action":"ping"}')
             assert receive_frame_of_type(client, "list")
-        execute(gateway, f"DELETE FROM django_session WHERE session_key <> '{OTHER_SESSION}'")
+        end_other_sessions(gateway)
         fire_alert(gateway)
         assert receive_frame_of_type(witness, "alert")
         assert "alert" not in frames_until_pong(page)

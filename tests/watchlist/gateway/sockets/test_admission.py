@@ -1,8 +1,6 @@
 """Connections that are refused, under a server other than Daphne."""
 
-import asyncio
-
-from tests.support.gateway.asgi import begin, disconnect, load_listings, receive_event
+from tests.support.gateway.asgi import Listings, begin, disconnect, receive_event
 from tests.support.gateway.sessions import make_connections, open_session
 from watchlist.gateway.protocol import CloseCode
 
@@ -48,16 +46,10 @@ async def test_a_foreign_origin_is_refused_before_the_socket_is_accepted(start_l
 
 
 async def test_connections_are_refused_until_the_tickers_can_be_read(start_local_gateway):
-    readable = asyncio.Event()
-
-    async def load():
-        if not readable.is_set():
-            raise OSError("no database")
-        return await load_listings()
-
-    local = start_local_gateway(load=load)
+    listings = Listings(readable=False)
+    local = start_local_gateway(load=listings.load)
     assert (await begin(local.connect(extensions=CAN_SEND_STATUS)))["status"] == 503
-    readable.set()
+    listings.readable = True
     client = local.connect()
     assert await begin(client) == {"type": "websocket.accept"}
     await disconnect(client)

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from tests.support.gateway.sessions import make_request, open_session, publish, received_frames, send
+from tests.support.gateway.sessions import (
+    expect_slow_close_after_10_seconds,
+    make_request,
+    open_session,
+    publish,
+    received_frames,
+    send,
+)
 from watchlist.gateway.protocol import CloseCode
 
 
@@ -126,12 +133,7 @@ def test_a_socket_that_stays_stalled_is_closed_and_then_dropped():
     publish(session, "AAPL", 1)
     session.sweep(10.0)
     assert session.outbox.transport.codes == []
-    session.sweep(10.1)
-    assert session.outbox.transport.codes == [CloseCode.SLOW]
-    session.sweep(11.0)
-    assert not session.outbox.transport.aborted
-    session.sweep(11.2)
-    assert session.outbox.transport.aborted
+    expect_slow_close_after_10_seconds(session)
 
 
 def test_a_client_that_never_reads_its_replies_is_closed_at_the_limit():

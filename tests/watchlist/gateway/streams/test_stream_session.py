@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.support.gateway.fakes import FakeTransport
-from tests.support.gateway.sessions import make_connections, publish
+from tests.support.gateway.sessions import expect_slow_close_after_10_seconds, make_connections, publish
 from tests.support.gateway.streams import parse_events
 from watchlist.gateway.connection_options import ConnectionOptions
 from watchlist.gateway.messages import make_state
@@ -109,12 +109,7 @@ def test_a_client_that_does_not_read_is_sent_no_comments_and_is_closed(connectio
     session = open_aapl(connections, room=3)
     session.sweep(9.0)
     assert text_of(session) == "ret"
-    session.sweep(10.1)
-    assert session.outbox.transport.codes == [CloseCode.SLOW]
-    session.sweep(11.0)
-    assert not session.outbox.transport.aborted
-    session.sweep(11.2)
-    assert session.outbox.transport.aborted
+    expect_slow_close_after_10_seconds(session)
 
 
 def test_a_stream_that_ends_leaves_nothing(connections):

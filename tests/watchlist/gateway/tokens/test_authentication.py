@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.support.gateway.asgi import begin, disconnect, load_listings, receive_event, receive_json, send_json
+from tests.support.gateway.asgi import Listings, begin, disconnect, receive_event, receive_json, send_json
 from tests.support.gateway.fakes import FakeClock
 from tests.support.gateway.sessions import received_frames, send
 from tests.support.waiting import until
@@ -53,15 +53,9 @@ async def test_a_client_that_sends_no_token_within_ten_seconds_is_closed(start_l
 
 
 async def test_without_the_database_the_client_is_told_so_and_may_come_again(start_local_gateway):
-    readable = [True]
-
-    async def load():
-        if not readable:
-            raise OSError("no database")
-        return await load_listings()
-
-    local, client, _ = await connect_private(start_local_gateway, load=load)
-    readable.clear()
+    listings = Listings()
+    local, client, _ = await connect_private(start_local_gateway, load=listings.load)
+    listings.readable = False
     await until(lambda: not local.gateway.database.available)
     await send_json(client, AUTH)
     frame = await receive_json(client)

@@ -199,6 +199,10 @@ def test_an_alert_of_another_account_is_not_found(page, action):
 def test_an_invalid_key_is_not_found(page, key):
     assert page.post(CHANGE, {"delete": key}).status_code == 404
     assert page.post(CHANGE, {"wrong": "1"}).status_code == 404
+
+
+def test_a_field_without_a_name_is_not_found(page, person):
+    assert page.post(CHANGE, {"": make_alert(person).pk}).status_code == 404
     assert page.get(CHANGE).status_code == 405
 
 

@@ -1,0 +1,1 @@
+"""Checks an installation for `manage.py doctor`: one module for each subject."""

@@ -1,0 +1,98 @@
+"""Compares the clock of this machine with the clocks of servers."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from django.db import DatabaseError, connection
+
+from feeds.store.cluster.client import ClusterClient
+from feeds.store.connection import PROBE, connect
+from stockwatch.doctor.finding import Finding, failed, passed, warned
+
+Clock = Callable[[], float]
+"""Returns unix seconds."""
+NEAR_SECONDS, FAR_SECONDS = 1.0, 5.0
+"""A larger difference than the first one is a warning, than the second one a fault."""
+HTTP_TIMEOUT_SECONDS = 5.0
+ADVICE = "run a time service such as chrony on both machines: ages of prices, leases and alerts depend on the clocks"
+
+
+def compare(name: str, difference: float, precision: float) -> Finding:
+    """Judges the difference of a clock to ours, in seconds. `precision` is what the measurement may be wrong by."""
+    direction = "ahead of" if difference > 0 else "behind"
+    found = f"{name} is {abs(difference):.1f} s {direction} this machine"
+    if abs(difference) > FAR_SECONDS + precision:
+        return failed("clock", found, ADVICE)
+    if abs(difference) > NEAR_SECONDS + precision:
+        return warned("clock", found, ADVICE)
+    return passed("clock", f"{name} and this machine differ by less than {NEAR_SECONDS + precision:.1f} s")
+
+
+def measure(read: Callable[[], float], clock: Clock) -> tuple[float, float]:
+    """Returns how far a clock is ahead of ours, and the precision. `read` asks the clock."""
+    before = clock()
+    seconds = read()
+    after = clock()
+    return seconds - (before + after) / 2, abs(after - before) / 2
+
+
+def check_clocks(
+    address: Mapping[str, Any], has_server: bool, urls: Mapping[str, str], clock: Clock = time.time
+) -> Iterator[Finding]:
+    """Compares our clock with Redis, with a database server if `has_server` is true, and with HTTP servers.
+
+    `urls` maps the name of a source to the address of its HTTP service.
+    """
+    readers: dict[str, tuple[Callable[[], float], float]] = {"Redis": (partial(read_redis, address), 0.0)}
+    if has_server:
+        readers["the database"] = (read_database, 0.0)
+    # A date has whole seconds.
+    readers |= {name: (partial(read_http, url), 1.0) for name, url in urls.items()}
+    for name, (read, error) in readers.items():
+        try:
+            difference, precision = measure(read, clock)
+        except (redis.RedisError, DatabaseError, OSError, HTTPException, ValueError) as failure:
+            yield warned("clock", f"the clock of {name} cannot be read ({type(failure).__name__})", "see its own check")
+        else:
+            yield compare(name, difference, precision + error)
+
+
+def read_redis(address: Mapping[str, Any]) -> float:
+    """Returns the time of Redis in unix seconds. Of a cluster, returns the time of one node. Raises RedisError."""
+    client = connect(address, PROBE)
+    try:
+        if isinstance(client, ClusterClient):
+            client.refresh()
+            client = client.node_client(next(iter(client.slots.owners)))
+        seconds, micros = client.time()
+        return float(seconds) + float(micros) / 1e6
+    finally:
+        client.close()
+
+
+def read_database() -> float:
+    """Returns the time of a PostgreSQL server in unix seconds. Raises DatabaseError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+            return float(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
+def read_http(url: str) -> float:
+    """Returns the time in the `Date` of an HTTP answer, in unix seconds. Raises an error if there is none."""
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    http = kind(parts.hostname or "", parts.port, timeout=HTTP_TIMEOUT_SECONDS)
+    try:
+        http.request("HEAD", parts.path or "/")
+        return parsedate_to_datetime(http.getresponse().headers.get("Date", "")).timestamp()
+    finally:
+        http.close()

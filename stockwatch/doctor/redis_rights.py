@@ -1,0 +1,61 @@
+"""Checks that the user of Redis may run the commands of the programs on their keys and channels."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import redis
+
+from feeds.bar_layout import DAY_PREFIX, SECONDS
+from feeds.store.keys import is_cluster
+from feeds.wire import CHANNEL_PREFIX, RATE_LIMIT_PREFIX, STOCK_PREFIX
+from stockwatch.doctor.finding import Finding, failed, passed
+
+KEY_PREFIXES = (STOCK_PREFIX, RATE_LIMIT_PREFIX, SECONDS.prefix, DAY_PREFIX, "feed:", "lease:", "owner:", "clients:")
+"""The beginnings of some names of keys. A user whose rights name other keys cannot work."""
+ADVICE = "grant the user ~* &* +@all -@admin -@dangerous +info +keys +config|get"
+
+
+def check_rights(client: Any) -> Iterator[Finding]:
+    """Runs each command on a key that does not exist, and on a channel without subscribers. Nothing is changed."""
+    unused = f"doctor-{uuid4().hex}"
+    refused: dict[str, None] = {}
+    other: dict[str, str] = {}
+    for command in list_commands(unused, is_cluster(client)):
+        try:
+            client.execute_command(*command)
+        except redis.exceptions.NoPermissionError:
+            refused[f"DEL {command[1].replace(unused, '*')}" if command[0] == "DEL" else command[0]] = None
+        except redis.RedisError as error:
+            other.setdefault(str(error), command[0])
+    if refused:
+        yield failed("redis rights", f"the user may not run {', '.join(refused)}", ADVICE)
+    for reason, name in other.items():
+        yield failed("redis rights", f"{name} fails: {reason}", "look at the log and the settings of the server")
+    if not (refused or other):
+        yield passed("redis rights", "reading, writing, scripts and channels work")
+
+
+def list_commands(unused: str, sharded: bool) -> list[tuple[Any, ...]]:
+    """Returns the commands to try. `unused` is a text that is in no name of a key."""
+    key = STOCK_PREFIX + unused
+    publish = "SPUBLISH" if sharded else "PUBLISH"
+    return [
+        *(("DEL", prefix + unused) for prefix in KEY_PREFIXES),
+        ("SET", key, "1", "PX", 1000),
+        ("GET", key),
+        ("GETRANGE", key, 0, 1),
+        ("PEXPIRE", key, 1000),
+        ("PTTL", key),
+        ("DEL", key),
+        ("HSET", key, "field", "1"),
+        ("HGET", key, "field"),
+        ("HMGET", key, "field"),
+        ("HVALS", key),
+        ("HDEL", key, "field"),
+        ("INCR", key),
+        ("DEL", key),
+        ("MGET", key),
+        ("EVAL", "return redis.call('TIME')[1]", 1, key),
+        (publish, CHANNEL_PREFIX + unused, ""),
+    ]

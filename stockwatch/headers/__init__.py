@@ -1,0 +1,1 @@
+"""Security headers of the responses of Django."""

@@ -1,0 +1,40 @@
+"""`manage.py doctor`: names what is wrong with an installation, and what to do about it."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from stockwatch.doctor.checking import run_checks
+from stockwatch.doctor.finding import clean, find_exit_status, format_findings
+from stockwatch.doctor.subjects import SUBJECTS, list_secrets, make_checks
+
+DEFAULT_SECONDS = 20.0
+
+
+class Command(BaseCommand):
+    help = "Checks this installation: one line each, with what to do. Exits with 1 if a check fails."
+    requires_system_checks = ()  # the doctor reports their results itself
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="some of: " + ", ".join(SUBJECTS))
+        parser.add_argument("--json", action="store_true", dest="as_json", help="write one JSON object")
+        parser.add_argument("--timeout", type=float, default=DEFAULT_SECONDS, help="the most seconds for all checks")
+
+    def handle(self, *_args: Any, subjects: list[str], as_json: bool, timeout: float, **_options: Any) -> None:
+        if unknown := set(subjects) - set(SUBJECTS):
+            names = ", ".join(sorted(unknown))
+            raise CommandError(f"{names} cannot be checked: name some of {', '.join(SUBJECTS)}", returncode=2)
+        checks = make_checks(settings, subjects or SUBJECTS)
+        found, have_ended = run_checks(checks, timeout)
+        secrets = list_secrets(settings)
+        findings = [clean(finding, secrets) for finding in found]
+        self.stdout.write(format_findings(findings, as_json))
+        status = find_exit_status(findings)
+        if not have_ended:  # a library might wait for its threads at the exit
+            sys.stdout.flush()
+            os._exit(status)
+        sys.exit(status)

@@ -1,0 +1,61 @@
+"""The doctor on three real brokers."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from confluent_kafka import Consumer
+from confluent_kafka.admin import NewTopic
+
+from stockwatch.doctor.kafka_checks import KafkaPlan, check_kafka
+from tests.support.kafka.brokers import Brokers
+from tests.support.servers.doctor import diagnose, expect_fault
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.kafka
+
+
+def check(brokers: Brokers, topic: str, **more: object) -> Callable:
+    plan = {"partitions": 2, "replicas": 3, "groups": {"processor": f"group-{topic}"}, "is_production": True, **more}
+    return partial(check_kafka, KafkaPlan(brokers=brokers.addresses, topic=topic, **plan))
+
+
+def create(brokers: Brokers, topic: str, replicas: int, least: int) -> None:
+    new = NewTopic(topic, 2, replicas, config={"min.insync.replicas": str(least)})
+    brokers.admin.create_topics([new], request_timeout=60)[topic].result(90)
+    wait_until(lambda: topic in brokers.admin.list_topics(timeout=30).topics, 60, "the topic")
+
+
+def test_a_topic_without_fault_and_the_lag_of_a_group_are_shown(brokers: Brokers, topic: str):
+    create(brokers, topic, replicas=3, least=2)
+    options = {"bootstrap.servers": brokers.addresses, "group.id": f"group-{topic}", "auto.offset.reset": "earliest"}
+    with Consumer(options | {"enable.auto.commit": False, "log_level": 2}) as consumer:
+        consumer.subscribe([topic])
+        wait_until(lambda: consumer.poll(0.1) is None and len(consumer.assignment()) == 2, 60, "the assignment")
+        consumer.commit(offsets=_at_start(consumer), asynchronous=False)
+        diagnosis = diagnose(check(brokers, topic))
+    assert diagnosis.lines("fail") + diagnosis.lines("warn") == [], diagnosis.findings
+    assert f"kafka processor: group group-{topic} has a lag of 0, 1 members: " in diagnosis.lines("ok")
+    expect_fault(diagnose(check(brokers, topic)), "kafka processor", "has no member, lag 0", level="warn")
+
+
+def _at_start(consumer: Consumer) -> list:
+    places = consumer.assignment()
+    for place in places:
+        place.offset = 0
+    return places
+
+
+def test_a_single_replica_in_production_is_named(brokers: Brokers, topic: str):
+    create(brokers, topic, replicas=1, least=1)
+    expect_fault(diagnose(check(brokers, topic)), "with 1 replicas, not 3 replicas", "a lost broker loses prices")
+
+
+@pytest.mark.parametrize(
+    ("least", "level", "advice"), [(3, "fail", "set 2: the loss of one"), (1, "warn", "set 2: one")]
+)
+def test_a_wrong_minimum_of_replicas_in_sync_is_named(
+    brokers: Brokers, topic: str, least: int, level: str, advice: str
+):
+    create(brokers, topic, replicas=3, least=least)
+    expect_fault(diagnose(check(brokers, topic)), f"min.insync.replicas is {least}", advice, level=level)

@@ -1,0 +1,127 @@
+"""The doctor names the fault of each Redis that is set up wrong. All servers are real."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+
+from stockwatch.doctor.redis_checks import check_redis
+from stockwatch.local.redis_server import RedisServer
+from tests.support.servers.doctor import PASSWORD, diagnose, expect_fault, run_doctor
+from tests.support.servers.redis_cluster import RedisCluster
+from tests.support.waiting import wait_until
+
+Address = dict[str, Any]
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[..., Address]]:
+    """A function that starts a Redis with options, and returns its address."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Address:
+            server = RedisServer(options=options)
+            stack.callback(server.close)
+            server.launch()
+            wait_until(lambda: listens(server), what="Redis")
+            return {"host": server.host, "port": server.port, "password": None, "db": 0}
+
+        yield start
+
+
+def listens(server: RedisServer) -> bool:
+    assert server.process.poll() is None, server.log.read_text()
+    with redis.Redis(server.host, server.port, protocol=2) as client:
+        try:
+            client.ping()
+        except redis.AuthenticationError:
+            return True
+        except redis.ConnectionError:
+            return False
+        return True
+
+
+def check(address: Address) -> Callable:
+    return partial(check_redis, address)
+
+
+def test_a_redis_with_its_defaults_has_no_fault(redis_server: RedisServer, redis_client: redis.Redis):
+    before = redis_client.dbsize()
+    diagnosis = diagnose(check({"host": redis_server.host, "port": redis_server.port, "password": None, "db": 0}))
+    assert [line.split(":")[0] for line in diagnosis.lines("ok")] == [
+        *("redis", "redis version", "redis memory", "redis buffers", "redis rights")
+    ]
+    assert len(diagnosis.findings) == 5
+    assert redis_client.dbsize() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        (
+            ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
+            ("redis memory", "policy allkeys-lru", "set maxmemory-policy noeviction"),
+        ),
+        (("--maxmemory", "1mb"), ("redis memory", "raise maxmemory")),
+        (("--client-output-buffer-limit", "pubsub 1mb 256kb 5"), ("redis buffers", "set client-output-buffer-limit")),
+        (("--cluster-enabled", "yes"), ("redis role", "is a node of a cluster", "set REDIS_CLUSTER=true")),
+        (("--replicaof", "127.0.0.1 1"), ("redis role", "is a replica, which refuses writes", "name the master")),
+    ],
+    ids=["evicts keys", "memory full", "small buffers", "a node of a cluster", "a replica"],
+)
+def test_a_redis_with_wrong_options_is_named(start_redis, options: tuple[str, ...], texts: tuple[str, ...]):
+    expect_fault(diagnose(check(start_redis(*options))), *texts)
+
+
+def test_a_policy_that_deletes_keys_is_a_warning_without_a_limit_of_memory(start_redis):
+    diagnosis = diagnose(check(start_redis("--maxmemory-policy", "volatile-ttl")))
+    expect_fault(diagnosis, "policy volatile-ttl", "noeviction", level="warn")
+
+
+def test_a_wrong_password_of_redis_is_named(start_redis):
+    address = start_redis("--requirepass", "another")
+    diagnosis = run_doctor("redis", REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:{address['port']}/0")
+    expect_fault(diagnosis, "refuses user or password", "correct REDIS_URL or REDIS_PASSWORD")
+
+
+def test_a_user_of_redis_without_rights_is_named(start_redis):
+    address = start_redis()
+    with redis.Redis(address["host"], address["port"], protocol=2) as client:
+        rights = ("~stock:*", "&*", "+@read", "+ping", "+del")
+        client.execute_command("ACL SETUSER", "reader", "on", f">{PASSWORD}", *rights)
+    diagnosis = diagnose(check(address | {"username": "reader", "password": PASSWORD}))
+    expect_fault(diagnosis, "redis rights", "may not run DEL ratelimit:*", "SET, ", "EVAL", "PUBLISH", "grant the user")
+    assert "DEL stock:" not in str(diagnosis.findings)
+    expect_fault(diagnosis, "may not run INFO", "grant the user +info", level="warn")
+
+
+def test_a_redis_that_is_not_there_is_named():
+    expect_fault(run_doctor("redis", REDIS_ADDR="127.0.0.1:1"), "127.0.0.1:1 cannot be used", "start Redis")
+
+
+def test_a_database_number_of_redis_is_a_warning(redis_server: RedisServer):
+    diagnosis = run_doctor("redis", REDIS_ADDR=redis_server.address, REDIS_DB="3")
+    expect_fault(diagnosis, "redis database", "the number is 3", "its own Redis", level="warn")
+    assert diagnosis.status == 0
+
+
+def test_a_server_that_is_no_node_of_a_cluster_is_named(redis_server: RedisServer):
+    nodes = ((redis_server.host, redis_server.port),)
+    expect_fault(diagnose(check({"nodes": nodes, "password": None})), "is no cluster", "set REDIS_CLUSTER=false")
+
+
+def test_a_cluster_has_no_fault_until_a_node_is_lost(redis_cluster: RedisCluster):
+    diagnosis = diagnose(check(redis_cluster.address))
+    assert diagnosis.lines("fail") == [], diagnosis.findings
+    assert any("3 nodes serve all slots" in line for line in diagnosis.lines("ok"))
+
+
+def test_sentinels_that_do_not_answer_are_named():
+    address = {"host": "127.0.0.1", "port": 1, "password": None, "db": 0}
+    address |= {"sentinels": (("127.0.0.1", 1),), "service": "mymaster", "sentinel_password": PASSWORD}
+    diagnosis = diagnose(check(address))
+    expect_fault(diagnosis, "redis sentinel: 127.0.0.1:1", "check REDIS_SENTINELS")
+    expect_fault(diagnosis, "redis: the master mymaster cannot be used")

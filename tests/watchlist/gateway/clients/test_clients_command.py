@@ -1,0 +1,186 @@
+"""`manage.py clients` on two real gateways, which share one Redis."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import redis
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from stockwatch.local.redis_server import RedisServer
+from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, ROOT, GatewayProcess, receive_close_code
+from tests.support.gateway.streams import open_stream
+from tests.support.waiting import wait_until
+
+CLIENT, OTHER = "203.0.113.9", "198.51.100.7"
+FROM_CLIENT = f"X-Forwarded-For: {CLIENT}"
+
+
+@pytest.fixture(scope="module")
+def gateways(make_gateway) -> tuple[GatewayProcess, GatewayProcess]:
+    """A gateway of two processes with a relay, and one of one process, behind a trusted proxy at 127.0.0.1."""
+    options = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+    return make_gateway(**options, GATEWAY_PROCESSES="2").start(), make_gateway(**options).start()
+
+
+@pytest.fixture(autouse=True)
+def no_refusals(redis_server: RedisServer) -> Iterator[None]:
+    yield
+    with redis.Redis(redis_server.host, redis_server.port, protocol=2) as client:
+        client.delete("clients:refused")
+
+
+def run_clients(gateway: GatewayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "clients", *arguments],
+        cwd=ROOT,
+        env=os.environ | gateway.variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def succeed(gateway: GatewayProcess, *arguments: str) -> str:
+    ended = run_clients(gateway, *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+@contextmanager
+def connect(gateway: GatewayProcess, address: str) -> Iterator[ClientConnection]:
+    """A context with a client that has subscribed to two symbols."""
+    options = {"additional_headers": {"X-Forwarded-For": address}, "open_timeout": FRAME_TIMEOUT_SECONDS}
+    with gateway.connect(**options) as client:
+        client.send('["AAPL","GOOG"]')
+        yield client
+
+
+def receive_sequence(client: ClientConnection, last: int) -> list[int]:
+    """Returns the seq_ids of AAPL up to `last`."""
+    received = []
+    while not received or received[-1] != last:
+        update = json.loads(client.recv(timeout=FRAME_TIMEOUT_SECONDS))
+        received += [update["seq_id"]] * (update["symbol"] == "AAPL")
+    return received
+
+
+def is_refused(gateway: GatewayProcess, address: str) -> bool:
+    try:
+        with connect(gateway, address):
+            return False
+    except InvalidStatus:
+        return True
+
+
+def test_connections_of_all_gateways_are_listed(gateways: tuple[GatewayProcess, GatewayProcess]):
+    first, second = gateways
+    with connect(first, CLIENT) as one, connect(second, OTHER) as two, open_stream(second, "symbols=AAPL", FROM_CLIENT):
+        for client in (one, two):
+            first.publish("AAPL")
+            client.recv(timeout=FRAME_TIMEOUT_SECONDS)  # the subscription has been carried out
+        answer = json.loads(succeed(second, "--json"))
+        table = succeed(first)
+    shown = [(row["address"], row["kind"], row["symbols"], row["symbol_count"]) for row in answer["clients"]]
+    assert sorted(shown) == [
+        (OTHER, "ws", ["AAPL", "GOOG"], 2),
+        (CLIENT, "stream", ["AAPL"], 1),
+        (CLIENT, "ws", ["AAPL", "GOOG"], 2),
+    ]
+    assert (answer["total"], answer["missing"]) == (3, [])
+    assert {(row["account"], row["backlog"], row["conflated"]) for row in answer["clients"]} == {("", 0, 0)}
+    assert table.splitlines()[0].split() == ["address", "account", "kind", "age", "backlog", "conflated", "symbols"]
+    assert table.splitlines()[-1].startswith("3 connections of ")
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_a_kicked_address_is_closed_and_refused_and_others_notice_nothing(
+    gateways: tuple[GatewayProcess, GatewayProcess], stack: ExitStack
+):
+    first, second = gateways
+    kicked = [stack.enter_context(connect(gateway, CLIENT)) for gateway in gateways]
+    others = [stack.enter_context(connect(gateway, OTHER)) for gateway in gateways]
+    stream = stack.enter_context(open_stream(second, "symbols=AAPL", FROM_CLIENT))
+    begin = first.publish("AAPL").seq_id
+    for client in (*kicked, *others):
+        receive_sequence(client, begin)
+    assert succeed(first, "--kick", CLIENT, "--for", "10m").startswith(f"{CLIENT} is refused for 600 s")
+    assert [receive_close_code(client) for client in kicked] == [4504, 4504]
+    stream.read_body()  # until its end
+    with pytest.raises(InvalidStatus) as refused, connect(second, CLIENT):
+        pass
+    assert refused.value.response.status_code == 429
+    assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 600
+    with open_stream(first, "symbols=AAPL", FROM_CLIENT) as refused_stream:
+        assert refused_stream.status == 429
+        assert json.loads(refused_stream.read_body())["reason"] == "refused by operator"
+    sent = [first.publish("AAPL").seq_id for _ in range(3)]
+    for client in others:
+        assert receive_sequence(client, sent[-1]) == sent
+    assert first.metric('refused_total{reason="refused by operator"}') >= 1
+    assert succeed(second, "--allow", CLIENT) == f"{CLIENT} is refused no longer"
+    wait_until(lambda: not is_refused(first, CLIENT) and not is_refused(second, CLIENT), 60, "the end of the refusal")
+
+
+def test_a_refusal_ends_by_itself(gateways: tuple[GatewayProcess, GatewayProcess]):
+    first, _ = gateways
+    with connect(first, CLIENT) as client:
+        succeed(first, "--kick", CLIENT, "--for", "2s")
+        assert receive_close_code(client) == 4504
+    wait_until(lambda: not is_refused(first, CLIENT), 60, "the end of the refusal")
+    assert succeed(first, "--allow", CLIENT) == f"{CLIENT} was not refused"
+
+
+def test_the_page_can_read_how_long_it_is_refused(gateways: tuple[GatewayProcess, GatewayProcess]):
+    _, second = gateways
+    with connect(second, OTHER):
+        pass  # the first connection starts the gateway
+    succeed(second, "--kick", "127.0.0.1")
+    wait_until(lambda: not json.loads(second.get("/ws/status")[1])["ok"], 60, "the refusal")
+    status = json.loads(second.get("/ws/status")[1])
+    assert (status["status"], status["reason"]) == (429, "refused by operator")
+    assert 1 <= status["retry_after"] <= 600
+
+
+def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProcess, GatewayProcess]):
+    _, second = gateways
+    command = [sys.executable, "manage.py", "watch", "AAPL", "--url", f"ws://{second.address}/ws"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    watching = subprocess.Popen(command, cwd=ROOT, env=os.environ | second.variables, **pipes)
+    wait_until(lambda: second.metric("connections") > 0, 60, "the connection")
+    succeed(second, "--kick", "127.0.0.1")
+    _, errors = watching.communicate(timeout=60)
+    assert watching.returncode == 1
+    assert errors.strip().endswith("closed with 4504: the operator closed this connection")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--kick", "nobody-has-this-name"], "neither an IP address nor a user name"),
+        (["--kick", CLIENT, "--for", "a year"], "write 30s, 10m or 24h"),
+        (["--kick", CLIENT, "--for", "999999h"], "from 1s to 168h"),
+        (["--kick", CLIENT, "--allow", CLIENT], "not allowed with"),
+    ],
+)
+def test_wrong_arguments_end_with_2(make_gateway, arguments: list[str], text: str):
+    ended = run_clients(make_gateway(), *arguments)
+    assert ended.returncode == 2
+    assert text in ended.stderr
+
+
+def test_a_redis_that_does_not_answer_is_named_in_one_line(make_gateway):
+    ended = run_clients(make_gateway(REDIS_ADDR="127.0.0.1:1"))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("CommandError: ConnectionError: ")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,111 @@
+"""Closes and describes the connections of this process when an operator asks for it.
+
+Each process asks Redis once per second. While Redis does not answer, known refusals stay in force until they expire.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from watchlist.gateway.clients.control_keys import ANSWER_SCRIPT, TURN_SCRIPT, control_keys, reply_key
+from watchlist.gateway.clients.listing import (
+    MAX_CLIENTS,
+    MAX_SYMBOLS,
+    ClientEntry,
+    ProcessReply,
+    encode_reply,
+    is_request,
+)
+from watchlist.gateway.protocol import CloseCode
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.session import Session
+
+log = structlog.get_logger(__name__)
+
+TURN_SECONDS = 1.0
+FIRST_TURN_SECONDS = 0.5
+"""How long the first connection of a process waits for the refusals."""
+
+
+class ClientControl:
+    """Follows the requests of operators. `connections` are those of this process."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._answered: bytes = b""
+
+    async def begin(self, redis: Any) -> None:
+        """Reads the refusals before the first connection is accepted. Gives up after FIRST_TURN_SECONDS."""
+        try:
+            async with asyncio.timeout(FIRST_TURN_SECONDS):
+                await self.take_turn(redis)
+        except (RedisError, OSError, ValueError) as error:
+            log.debug("requests of operators cannot be read", reason=type(error).__name__)
+
+    async def follow(self, redis: Any) -> None:
+        """Takes a turn each second, until this task is cancelled. `redis` is an asyncio client."""
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            try:
+                await self.take_turn(redis)
+            except (RedisError, OSError) as error:
+                log.debug("requests of operators cannot be read", reason=type(error).__name__)
+            except Exception:
+                log.exception("requests of operators cannot be read")
+
+    async def take_turn(self, redis: Any) -> None:
+        """Closes the connections that are refused now, and answers a new request. Raises RedisError or OSError."""
+        script = redis.register_script(TURN_SCRIPT)
+        now, request, refused = await script(keys=control_keys(redis), args=[self._name])
+        ends = zip(refused[::2], refused[1::2], strict=False)
+        left = {subject.decode(errors="replace"): (float(end) - now) / 1000 for subject, end in ends}
+        self._connections.kicks.replace(left, self._connections.context.clock.now())
+        if left:
+            self._close_refused()
+        if is_request(request) and request != self._answered:
+            answer = redis.register_script(ANSWER_SCRIPT)
+            key = reply_key(redis, request.decode())
+            await answer(keys=[key], args=[self._name, encode_reply(self.describe())])
+            self._answered = request
+
+    def _close_refused(self) -> None:
+        now = self._connections.context.clock.now()
+        closed = 0
+        for session in list(self._connections.sessions):
+            if not session.closing_since and self._is_refused(session, now):
+                session.close(CloseCode.KICKED, now)
+                closed += 1
+        if closed:
+            log.info("connections closed by the operator", connections=closed)
+
+    def _is_refused(self, session: Session, now: float) -> bool:
+        account = session.account_session.account if session.account_session else None
+        return self._connections.kicks.seconds_left(now, session.address, account, session.token) > 0
+
+    def describe(self) -> ProcessReply:
+        """Returns the description of the open connections."""
+        now = self._connections.context.clock.now()
+        sessions = [session for session in self._connections.sessions if not session.closing_since]
+        return ProcessReply(len(sessions), [describe_session(session, now) for session in sessions[:MAX_CLIENTS]])
+
+
+def describe_session(session: Session, now: float) -> ClientEntry:
+    """Returns the description of a connection. `now` is in monotonic seconds."""
+    outbox = session.outbox
+    return ClientEntry(
+        address=session.address,
+        kind=session.kind,
+        account=session.account_session.account if session.account_session else None,
+        token=session.token,
+        symbols=sorted(outbox.symbols)[:MAX_SYMBOLS],
+        symbol_count=len(outbox.symbols),
+        age=int(now - session.opened_at),
+        backlog=len(outbox),
+        conflated=outbox.conflated,
+    )

@@ -1,0 +1,116 @@
+"""`manage.py clients`: lists the connections of all gateway processes, and closes those of a client."""
+
+import json
+import re
+from argparse import ArgumentParser
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+import durationpy
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from feeds.errors import StoreUnavailable
+from feeds.store.connection import PIPELINE, connect
+from watchlist.errors import WatchlistError
+from watchlist.gateway.clients.listing import ClientEntry
+from watchlist.gateway.clients.requests import ClientRequests, Listing
+from watchlist.gateway.clients.table import Owners, format_table, list_rows
+from watchlist.models import ApiToken
+
+WAIT_SECONDS = 5.0
+DURATION = re.compile(r"([0-9]{1,6}(h|m|s))+")
+LONGEST_SECONDS = 7 * 86_400
+
+
+class Command(BaseCommand):
+    help = "Lists the connections of all gateway processes. --kick closes those of an address or account."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        choice = parser.add_mutually_exclusive_group()
+        choice.add_argument("--kick", metavar="CLIENT", help="close and refuse an IP address, or a user name")
+        choice.add_argument("--allow", metavar="CLIENT", help="end the refusal of an address or a user name")
+        parser.add_argument("--for", dest="duration", default="10m", help="how long to refuse: 30s, 10m or 24h")
+        parser.add_argument("--json", action="store_true", dest="as_json", help="write one JSON object")
+
+    def handle(
+        self, *_args: Any, kick: str | None, allow: str | None, duration: str, as_json: bool, **_options: Any
+    ) -> None:
+        client = connect(settings.REDIS, PIPELINE)
+        requests = ClientRequests(client)
+        try:
+            if kick:
+                self._kick(requests, find_subjects(kick), kick, read_seconds(duration))
+            elif allow:
+                ended = requests.allow(find_subjects(allow))
+                self.stdout.write(f"{allow} is refused no longer" if ended else f"{allow} was not refused")
+            else:
+                self._show(requests.list_clients(WAIT_SECONDS), as_json)
+        except (StoreUnavailable, WatchlistError) as error:
+            raise CommandError(str(error)) from error
+        finally:
+            client.close()
+
+    def _kick(self, requests: ClientRequests, subjects: list[str], name: str, seconds: int) -> None:
+        requests.refuse(subjects, seconds)
+        self.stdout.write(f"{name} is refused for {seconds} s; its connections are closed within about a second")
+
+    def _show(self, listing: Listing, as_json: bool) -> None:
+        rows = list_rows(
+            listing.replies, read_owners([entry for reply in listing.replies.values() for entry in reply.clients])
+        )
+        if as_json:
+            total = sum(reply.total for reply in listing.replies.values())
+            self.stdout.write(json.dumps({"total": total, "missing": listing.missing, "clients": rows}))
+            return
+        self.stdout.write(format_table(listing.replies, listing.missing, rows))
+
+
+def read_seconds(text: str) -> int:
+    """Returns the seconds of a duration such as `10m`. Raises CommandError."""
+    if not DURATION.fullmatch(text):
+        raise CommandError(f"--for {text[:20]} cannot be used: write 30s, 10m or 24h", returncode=2)
+    seconds = int(durationpy.from_str(text).total_seconds())
+    if not 1 <= seconds <= LONGEST_SECONDS:
+        raise CommandError("--for must be from 1s to 168h", returncode=2)
+    return seconds
+
+
+def find_subjects(name: str) -> list[str]:
+    """Returns the subjects of an address, or of an account and its tokens. Raises CommandError."""
+    try:
+        address = ip_address(name.partition("/")[0])
+    except ValueError:
+        return find_account_subjects(name)
+    address = getattr(address, "ipv4_mapped", None) or address
+    # The gateway counts the clients of an IPv6 network as one.
+    is_v6 = isinstance(address, IPv6Address)
+    return [f"address:{ip_network((int(address), 64), strict=False) if is_v6 else address}"]
+
+
+def find_account_subjects(name: str) -> list[str]:
+    """Returns the subjects of an account and its tokens. Raises CommandError."""
+    try:
+        user = get_user_model().objects.filter(username=name).first()
+        tokens = list(ApiToken.objects.filter(owner=user).values_list("pk", flat=True)) if user else []
+    except DatabaseError as error:
+        raise CommandError(f"the database does not answer, so only an IP address can be used ({error})") from error
+    if user is None:
+        raise CommandError(f"{name} is neither an IP address nor a user name", returncode=2)
+    return [f"account:{user.pk}", *(f"token:{token}" for token in tokens)]
+
+
+def read_owners(entries: list[ClientEntry]) -> Owners:
+    """Returns the user names of the accounts and tokens of connections. Without a database, the result is empty."""
+    try:
+        tokens = ApiToken.objects.filter(pk__in={entry.token for entry in entries if entry.token is not None})
+        by_token = dict(tokens.values_list("pk", "owner__username"))
+        users = get_user_model().objects.filter(
+            pk__in={entry.account for entry in entries if entry.account is not None}
+        )
+        return Owners(dict(users.values_list("pk", "username")), by_token)
+    except DatabaseError:
+        return Owners({}, {})
