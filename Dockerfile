@@ -6,7 +6,9 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: -r requirements.txt
 
 FROM python:3.13-slim-trixie
-RUN useradd --system --uid 10001 --no-create-home stockwatch
+# A volume that Compose mounts on an empty folder gets its owner.
+RUN useradd --system --uid 10001 --no-create-home stockwatch \
+    && install -d -o stockwatch /var/lib/stockwatch/certificate
 # Without a SECRET_KEY, a container ends with one line instead of using the published key of development.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 APP_ENV=production
 COPY --from=packages /opt/venv /opt/venv

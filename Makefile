@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients test-helm check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -31,6 +31,9 @@ test-clients: ## test the protocol with third-party clients, the examples and Au
 test-helm: dev ## test the Helm chart with Helm and the schemas of Kubernetes: needs Go 1.26, which builds Helm once
 	@exec $(PY) -m pytest -m helm
 
+test-deploy: dev ## run docker-compose.yml on a Docker engine of its own: needs root, docker.io, debootstrap, Go, Maven
+	@exec $(PY) -m pytest -m deploy
+
 check: dev ## check lint, format, types, import contracts, migrations and deployment settings
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -47,20 +50,20 @@ fmt: dev ## format the code
 openapi: dev ## write docs/openapi.json from the code
 	@exec $(PY) manage.py openapi docs/openapi.json
 
-up: ## start the infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL, kafka-ui
-	docker compose up -d --wait
+up: ## start the infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL
+	docker compose up -d --wait kafka-1 kafka-2 kafka-3 valkey postgres
 
-up-all: ## start infrastructure and services in Docker
-	docker compose --profile services up -d --build --wait
+up-all: ## start infrastructure, services and proxy in Docker
+	docker compose up -d --build --wait
 
 down: ## stop the containers; volumes stay
-	docker compose --profile services down
+	docker compose --profile "*" down
 
 logs: ## follow the logs of the containers
-	docker compose --profile services logs -f
+	docker compose --profile "*" logs -f
 
 restart: ## restart the containers
-	docker compose --profile services restart
+	docker compose --profile "*" restart
 
 gen: local ## run the generator with the settings of .env
 	@$(MIGRATE) 2>/dev/null || $(MIGRATE)

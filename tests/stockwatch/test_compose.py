@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")
-INFRASTRUCTURE = {*BROKERS, "valkey", "postgres", "kafka-ui"}
-ONE_SHOT = {"migrate"}
+INFRASTRUCTURE = {*BROKERS, "valkey", "postgres"}
+EDGE = {"certificate", "proxy"}
+PROFILES = {"prometheus": "observe", "grafana": "observe", "redis-exporter": "observe", "kafka-ui": "tools"}
+"""The profile of each service that `docker compose up` does not start."""
+PROGRAMS = SERVICES.keys() - INFRASTRUCTURE - EDGE - PROFILES.keys()
+"""The services that run `manage.py`."""
+ONE_SHOT = {"certificate", "migrate"}
 
 
 def test_the_file_is_valid_by_the_compose_specification():
@@ -26,9 +33,83 @@ def test_the_file_is_valid_by_the_compose_specification():
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
-def test_services_start_only_with_their_profile():
-    assert {name for name, service in SERVICES.items() if not service.get("profiles")} == INFRASTRUCTURE
-    assert all(SERVICES[name]["profiles"] == ["services"] for name in SERVICES.keys() - INFRASTRUCTURE)
+def test_all_services_start_without_a_profile_except_those_for_operators():
+    assert {name: service["profiles"] for name, service in SERVICES.items() if service.get("profiles")} == {
+        name: [profile] for name, profile in PROFILES.items()
+    }
+
+
+def test_the_programs_are_the_whole_system():
+    runs = Counter(SERVICES[name]["command"][2] for name in PROGRAMS)
+    once = ("migrate", "runkafkagen", "runfeed", "runprocessor", "runrecorder", "runalerts", "rundelivery", "purge")
+    assert runs == dict.fromkeys(once, 1) | {"rungateway": 3}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_container_cannot_write_to_its_image_run_as_root_or_gain_rights(name: str):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["user"] not in {"", "0", "root"}
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_container_has_limits_of_memory_processes_and_logs(name: str):
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+m|1g", service["mem_limit"])
+    assert service["pids_limit"] == 1024
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
+def test_a_long_running_container_is_started_again_if_it_ends(name: str):
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_the_proxy_starts_after_what_it_passes_requests_to():
+    healthy = {"condition": "service_healthy"}
+    assert SERVICES["proxy"]["depends_on"] == {
+        "certificate": {"condition": "service_completed_successfully"},
+        **dict.fromkeys(("web", "gateway", "gateway-2"), healthy),
+    }
+
+
+def test_the_programs_trust_the_proxy_and_no_other_address():
+    address = SERVICES["proxy"]["networks"]["default"]["ipv4_address"]
+    assert {SERVICES[name]["environment"]["GATEWAY_TRUSTED_PROXIES"] for name in PROGRAMS} == {address}
+    [pool] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(pool["subnet"])
+    assert ip_address(address) not in ip_network(pool["ip_range"])
+
+
+def test_both_gateways_have_the_name_that_the_proxy_passes_sockets_to():
+    named = {
+        name for name, service in SERVICES.items() if service.get("networks", {}).get("default", {}).get("aliases")
+    }
+    assert named == {"gateway", "gateway-2"}
+    assert SERVICES["gateway"]["networks"]["default"]["aliases"] == ["gateways"]
+    assert "set $gateways http://gateways:8081;" in (ROOT / "deploy/compose/nginx.conf").read_text()
+
+
+def test_prometheus_asks_every_program_that_serves_metrics():
+    scraped = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())["scrape_configs"]
+    targets = {target for job in scraped for config in job["static_configs"] for target in config["targets"]}
+    ports = {
+        f"{name}:{value}"
+        for name in PROGRAMS
+        for variable, value in SERVICES[name]["environment"].items()
+        if variable.endswith("_METRICS_PORT")
+    }
+    assert targets == ports | {"gateway:8081", "gateway-2:8081", "web:8081", "redis-exporter:9121"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_the_files_that_a_container_mounts_exist(name: str):
+    volumes = [volume.split(":") for volume in SERVICES[name].get("volumes", [])]
+    named = [source for source, *_ in volumes if source.startswith("./deploy/compose/")]
+    assert all((ROOT / source).exists() for source in named)
+    assert all(options == ["ro"] for source, _, *options in volumes if source.startswith("./"))
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
@@ -69,7 +150,7 @@ def test_a_topic_has_three_replicas_of_which_two_must_be_in_sync(name: str):
     assert len({SERVICES[broker]["environment"]["CLUSTER_ID"] for broker in BROKERS}) == 1
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - INFRASTRUCTURE - ONE_SHOT))
+@pytest.mark.parametrize("name", sorted(PROGRAMS - ONE_SHOT))
 def test_services_wait_for_the_migrations(name: str):
     assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
@@ -90,7 +171,7 @@ def environment_without_a_file(name: str) -> dict[str, str]:
     return {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)) for key, value in variables}
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - INFRASTRUCTURE))
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_without_a_secret_key_no_service_starts(tmp_path: Path, name: str):
     environment = environment_without_a_file(name)
     assert environment["APP_ENV"] == "production"

@@ -14,7 +14,7 @@ DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
 MAX_README_LINES = 150
 TARGETS = (
-    "run test test-kafka test-postgres test-clients test-helm check fmt openapi"
+    "run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi"
     " up up-all down logs restart gen proc rec gtw"
     " bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
     " bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger"
@@ -22,7 +22,12 @@ TARGETS = (
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/deploy/*.md"),
+        *ROOT.glob("examples/*.md"),
+    ]
 )
 FOLDERS = ("feeds", "watchlist", "stockwatch", "tests", "static", "templates", "docs", "examples")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
