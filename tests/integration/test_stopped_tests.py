@@ -73,7 +73,7 @@ def test_stopped_tests_leave_neither_server_nor_file(tmp_path: Path, temporary: 
     wait_until(lambda: not list(temporary.iterdir()), 60, "the removal of the files")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_command_with_its_own_postgresql_leaves_neither_server_nor_file(
     temporary: Path, number: signal.Signals
 ):

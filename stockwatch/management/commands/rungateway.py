@@ -6,6 +6,7 @@ import socket
 import sys
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -15,13 +16,19 @@ from stockwatch.serving.processes import GatewayProcesses
 from stockwatch.serving.public_prices import warn_of_public_prices
 from stockwatch.serving.shared_counts import SharedCounts
 
+log = structlog.get_logger(__name__)
+
 
 class Command(BaseCommand):
     help = "Serves the page, the admin and /ws. SIGTERM closes every socket with 4001 first."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default=settings.APP_HOST, help="address to bind; default: APP_PORT, else all")
+        parser.add_argument(
+            "--host",
+            default=settings.APP_HOST,
+            help="address to bind; default: APP_PORT, else all, or with the published SECRET_KEY 127.0.0.1",
+        )
         parser.add_argument("--port", type=int, default=settings.APP_PORT)
         parser.add_argument("--processes", type=int, default=settings.GATEWAY_PROCESSES, help="0: one per core")
         # With several processes the parent passes these to its children: slot/count, the parent's process id,
@@ -33,11 +40,12 @@ class Command(BaseCommand):
         parser.add_argument("--relay", default="", help=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, host: str, port: int, processes: int, worker: str, **options: Any) -> None:
-        host, processes = resolve_host(host), processes or os.cpu_count() or 1
+        processes = processes or os.cpu_count() or 1
         if not worker:
             warn_of_shared_channels(settings.REDIS)
             warn_of_public_prices()
         try:
+            host = self._choose_host(host, port)
             if worker:
                 shared_counts = parse_shared_counts(worker, options["shared"])
                 listener = socket.socket(fileno=options["listener"])
@@ -51,6 +59,18 @@ class Command(BaseCommand):
                 sys.exit(GatewayProcesses(host, port, processes, drain, relay).run())
         except PortUnavailable as error:
             raise CommandError(str(error)) from error
+
+    @staticmethod
+    def _choose_host(host: str, port: int) -> str:
+        """Returns the address to bind. Raises PortUnavailable.
+
+        With the published secret key, other machines can only connect if the operator names a host.
+        """
+        has_published_key = settings.SECRET_KEY == settings.PUBLISHED_SECRET_KEY
+        if has_published_key and not host:
+            advice = "set SECRET_KEY, or name a host in APP_PORT"
+            log.warning(f"listening on this machine only, because SECRET_KEY is the published one: {advice}")
+        return resolve_host(host, port, loopback=has_published_key)
 
     @staticmethod
     def _serve(listener: socket.socket, parent: int, shared_counts: SharedCounts | None, relay: str) -> None:

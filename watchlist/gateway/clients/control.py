@@ -100,7 +100,7 @@ def describe_session(session: Session, now: float) -> ClientEntry:
     outbox = session.outbox
     return ClientEntry(
         address=session.address,
-        kind=session.kind,
+        kind="ws" if type(session) is Session else "stream",
         account=session.account_session.account if session.account_session else None,
         token=session.token,
         symbols=sorted(outbox.symbols)[:MAX_SYMBOLS],

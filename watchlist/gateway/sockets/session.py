@@ -30,8 +30,6 @@ class Session:
     that was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client.
     """
 
-    kind = "ws"
-    """What the connection is, for operators: `ws` or `stream`."""
     __slots__ = (
         "_action_mode",
         "_bad_requests",

@@ -27,7 +27,6 @@ RETRY_MS = 1000
 class StreamSession(Session):
     """The session of a stream. The client sends nothing, so there are neither requests nor pings."""
 
-    kind = "stream"
     __slots__ = ()
 
     def sweep(self, now: float, late: float = 0.0) -> None:
