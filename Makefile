@@ -108,7 +108,7 @@ bench-alerts: dev ## measure the alert engine with a million alerts on 500 symbo
 	@exec $(PY) -m tests.bench.alerts
 
 bench-alert-ledger: dev ## kill alert engines for 12 minutes and compare 100,000 alerts with a plain computation, on PostgreSQL
-	@exec .ci/postgres $(PY) -m tests.bench.alert_ledger
+	@exec .ci/postgres $(PY) -m tests.bench.alert_ledger $(LEDGER)
 
 bench-replay: dev ## records a day of 500 symbols three times and compares the rows
 	@exec $(PY) -m tests.bench.replay

@@ -10,7 +10,7 @@ from django.core.exceptions import RequestAborted
 from django.test import RequestFactory
 from django.urls import resolve
 
-from stockwatch.logging import configure
+from stockwatch.logging import SampledHandler, configure, has_room, kind_of
 
 Line = Callable[[], dict[str, object]]
 
@@ -193,3 +193,46 @@ def test_a_text_in_console_form_forges_no_line_and_commands_no_terminal(stream: 
     lines = stream.getvalue().split("\n")
     assert not any(line.startswith(("2026-01-01", "two")) for line in lines)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", stream.getvalue())
+
+
+def flood(stream: io.StringIO, count: int) -> list[dict[str, object]]:
+    """Logs lines of one kind with a limit of two a second, within a request. Returns what was written."""
+    configure(level="info", form="json", stream=stream, limit=2)
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, SampledHandler)
+    with structlog.contextvars.bound_contextvars(request_id="abc"):
+        for number in range(count):
+            structlog.get_logger("gateway").info("closed", number=number)
+        handler.sampler.flush()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_flood_of_one_kind_is_cut_off_and_counted_in_one_line(stream: io.StringIO):
+    lines = flood(stream, 100)
+    assert sum(line["event"] == "closed" for line in lines) < 100
+    left_out = [line for line in lines if line["event"] == "log lines left out"]
+    assert {(line["logger"], line["level"], line["left_out"]) for line in left_out} == {
+        ("gateway", "warning", "closed")
+    }
+    counts = [line["lines"] for line in left_out if isinstance(line["lines"], int)]
+    assert sum(counts) + sum(line["event"] == "closed" for line in lines) == 100
+
+
+def test_the_line_about_left_out_lines_belongs_to_no_request(stream: io.StringIO):
+    lines = flood(stream, 20)
+    assert {"request_id" in line for line in lines if line["event"] == "closed"} == {True}
+    assert {"request_id" in line for line in lines if line["event"] == "log lines left out"} == {False}
+
+
+def test_records_of_a_library_are_of_one_kind_whatever_their_values(stream: io.StringIO):
+    configure(level="info", form="json", stream=stream, limit=1)
+    record = logging.LogRecord("library", logging.INFO, "", 0, "lost %s", ("a",), None)
+    assert kind_of(record) == ("library", "lost %s")
+
+
+def test_a_line_that_would_be_left_out_need_not_be_built(stream: io.StringIO):
+    assert has_room("gateway", "closed")
+    flood(stream, 1)
+    assert has_room("gateway", "another kind")
+    logging.getLogger().handlers[:] = []
+    assert has_room("gateway", "closed")

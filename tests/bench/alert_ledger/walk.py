@@ -79,7 +79,7 @@ def _quiet_walk_of(symbol: str, seconds: float, slack: float, rng: Random) -> It
                 yield record  # repeated
         silence = int(rng.randrange(10) * 60 * SECOND_US + rng.uniform(0, 60 - slack) * SECOND_US)
         # A late or repeated record ends no silence.
-        at = record.at + rng.randrange(silence + 1)
+        at = min(record.at + rng.randrange(silence + 1), end)
         yield rng.choice([record, record._replace(timestamp=record.timestamp - 1, seq_id=1)])._replace(at=at)
         record = _next_record(record, silence, rng)
     yield Arrival(end + 60 * SECOND_US, symbol, record.price, end + 60 * SECOND_US, LAST_SEQ_ID, "simulated")
