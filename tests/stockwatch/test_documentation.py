@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stockwatch import settings
-from tests.support.registered_metrics import registered_metrics
+from tests.support.monitoring.registered_metrics import registered_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = settings.env.defaults

@@ -9,6 +9,7 @@ from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.front.plain_request import PlainRequest
 from watchlist.gateway.front.stream import FrontStream
 from watchlist.gateway.front.upgrades import drop_request, send_response
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
@@ -49,14 +50,18 @@ class Streams:
         self._connections.add_pending()
         # The options of `/ws` have no meaning here, so the checks get no query.
         checked = ConnectionRequest(request.headers, b"", peer)
-        self._admission.begin(checked, partial(self._answer, sock, request.headers.get("origin"), query))
+        origin, now = request.headers.get("origin"), self._connections.context.clock.now
+        self._admission.begin(checked, partial(self._answer, sock, origin, query, now()))
 
-    def _answer(self, sock: socket.socket, origin: str | None, query: StreamQuery, result: Admitted | Refusal) -> None:
+    def _answer(
+        self, sock: socket.socket, origin: str | None, query: StreamQuery, began_at: float, result: Admitted | Refusal
+    ) -> None:
         self._connections.remove_pending()
         checked = check_symbols(self._connections, result, query)
         if isinstance(checked, Problem):
             self._refuse(sock, checked)
         elif send_response(sock, write_head(200, "OK", stream_headers(origin, self._admission.private))):
+            ACCEPT_SECONDS.observe(self._connections.context.clock.now() - began_at)
             FrontStream(sock, self._connections, self._lingering).start(checked, query)
 
     def _refuse(self, sock: socket.socket, problem: Problem) -> None:

@@ -8,6 +8,7 @@ from watchlist.gateway.front.connection import FrontConnection
 from watchlist.gateway.front.extensions import Deflate, negotiate
 from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_response
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import NOTSENT_LOWAT_BYTES
@@ -36,7 +37,7 @@ class Upgrades:
             return
         request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
         self._connections.add_pending()
-        self._admission.begin(request, partial(self._answer, sock, upgrade))
+        self._admission.begin(request, partial(self._answer, sock, upgrade, self._connections.context.clock.now()))
 
     def tune(self) -> None:
         """Tunes the process at the first call."""
@@ -44,7 +45,7 @@ class Upgrades:
             self._tuned = True
             tune_server()
 
-    def _answer(self, sock: socket.socket, upgrade: Upgrade, result: Admitted | Refusal) -> None:
+    def _answer(self, sock: socket.socket, upgrade: Upgrade, began_at: float, result: Admitted | Refusal) -> None:
         self._connections.remove_pending()
         if isinstance(result, Refusal):
             self._connections.context.counts.refused[result.reason] += 1
@@ -54,7 +55,9 @@ class Upgrades:
         extension = negotiate(upgrade.offered_extensions, result.options, self._deflate)
         response = accept_response(upgrade, extension.response if extension is not None else "")
         if send_response(sock, response):
-            counts = self._connections.context.counts
+            context = self._connections.context
+            ACCEPT_SECONDS.observe(context.clock.now() - began_at)
+            counts = context.counts
             counts.direct_writes = True
             counts.compressed += extension is not None
             FrontConnection(sock, self._connections, self._lingering, extension).start(result)

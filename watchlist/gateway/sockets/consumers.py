@@ -6,6 +6,7 @@ from channels.consumer import AsyncConsumer
 
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.sockets.admission import Admission, Admitted, open_session
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
@@ -27,6 +28,8 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
 
     # Replaces the dispatch of Channels, which switches to a thread at each event to close database connections.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        now = self._connections.context.clock.now
+        began_at = now()
         with self._connections.pending():
             result = await self._admission.check(scope)
             if isinstance(result, Refusal):
@@ -34,6 +37,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
                 await refuse(scope, receive, send, result)
                 return
             session = await self._accept(scope, receive, send, result)
+            ACCEPT_SECONDS.observe(now() - began_at)
         if session is not None:
             try:
                 await self._read_events(session, receive)
@@ -55,7 +59,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         context = self._connections.context
         context.counts.direct_writes = transport.direct
         delivery = Delivery(batch=admitted.options.batch)
-        outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
+        outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer, context.hub.counts)
         session = open_session(self._connections, outbox, admitted)
         if isinstance(transport, DaphneTransport):
             now = context.clock.now

@@ -6,6 +6,7 @@ other servers.
 
 from dataclasses import replace
 
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
@@ -39,6 +40,8 @@ class StreamApplication:
         except BadRequest as error:
             await self._refuse(send, Problem(400, "query", error.message))
             return
+        now = self._connections.context.clock.now
+        began_at = now()
         with self._connections.pending():
             # The options of `/ws` have no meaning here, so the checks get no query.
             result = await self._admission.check_request(replace(request, query=b""))
@@ -48,6 +51,7 @@ class StreamApplication:
                 return
             headers = stream_headers(request.headers.get("origin"), self._admission.private)
             await send({"type": "http.response.start", "status": 200, "headers": encode_headers(headers)})
+            ACCEPT_SECONDS.observe(now() - began_at)
             transport = ResponseTransport(send)
             session = self._open(transport, checked, query)
         try:
