@@ -17,7 +17,7 @@ TARGETS = (
     "run test test-kafka test-postgres test-clients check fmt openapi up up-all down logs restart gen proc rec gtw"
     " bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
     " bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger"
-    " bench-stream shot"
+    " bench-stream alerts-demo shot"
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
