@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -133,6 +133,9 @@ bench-scale: dev ## lose and restart gateway machines under 20,000 sockets, in n
 
 bench-stream: dev ## measure /stream beside /ws: updates per CPU second
 	@exec $(PY) -m tests.bench.gateway "1,000 x 4 x 10, streams" "1,000 x own 20 of 500 x 5, streams"
+
+alerts-demo: dev ## cause faults on a running system and print the alerts that fire, in 20 minutes; needs Prometheus
+	@exec $(PY) -m tests.monitoring.demo
 
 shot: dev ## take pictures of the page, also of the states of real sources
 	@$(PY) -m tests.browser.shots

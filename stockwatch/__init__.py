@@ -1,0 +1,3 @@
+"""The site: settings, programs and servers. Pure."""
+
+VERSION = "0.1.0"

@@ -19,7 +19,6 @@ INSTALLED_APPS = [
     "import_export",
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
-    "django_prometheus",
 ]
 # TrustedSchemeMiddleware removes the header from requests that no trusted proxy sent.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

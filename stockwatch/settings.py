@@ -55,6 +55,8 @@ if PRODUCTION and not all(map(is_strong_key, SECRET_KEY_FALLBACKS)):
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 
+BUILD_COMMIT = env.text("BUILD_COMMIT")
+
 # --- Logs -----------------------------------------------------------------------------------------------------------
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
 LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])

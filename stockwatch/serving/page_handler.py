@@ -6,6 +6,7 @@ A request that runs longer than SLOT_SECONDS no longer counts.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
@@ -13,6 +14,8 @@ from django.core.signals import request_finished
 from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from stockwatch.serving.request_metrics import note_response
 
 # More requests at the same time would delay prices.
 SLOTS = 2
@@ -65,8 +68,10 @@ class PageHandler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        started = perf_counter()
         async with self._slots.take():
             response: HttpResponseBase = await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        note_response(request, response.status_code, perf_counter() - started)
         access = getattr(request, "scope", {}).get("access")
         if access is not None:
             access.note(request)

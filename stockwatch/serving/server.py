@@ -28,6 +28,7 @@ PARENT_CHECK_SECONDS = 1.0
 CLOSE_TIMEOUT_SECONDS = 3.0
 """How long clients have for the closing handshake when the server stops."""
 DRAIN_CHECK_SECONDS = 0.05
+SAVE_METRICS_SECONDS = 1.0
 
 
 class GatewayServer(Server):  # type: ignore[misc]
@@ -64,6 +65,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         )
         self._listener.listen(BACKLOG)
         self._watch_parent()
+        self._save_metrics()
         host, port = self._listener.getsockname()[:2]
         log.info("gateway listening", host=host, port=port)
 
@@ -77,6 +79,14 @@ class GatewayServer(Server):  # type: ignore[misc]
             self.drain("parent exited")  # without a parent, nothing would replace or stop this process
         else:
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
+
+    def _save_metrics(self) -> None:
+        """Stores the metrics for the other processes each second, also while this process serves no socket."""
+        try:
+            gateway.save_metrics()
+        except Exception:
+            log.exception("metrics not stored")
+        reactor.callLater(SAVE_METRICS_SECONDS, self._save_metrics)
 
     def kill_all_applications(self) -> Any:
         """Cancels the applications of all connections."""

@@ -54,7 +54,7 @@ class SharedCounts:
 
     def __init__(self, memory: int, folder: str, slots: int, slot: int) -> None:
         self._slots = slots
-        self._slot = slot
+        self.slot = slot
         self._counts = mmap.mmap(memory, memory_size(slots))
         self._secret = self._counts[slots * COUNT.size : slots * COUNT.size + SECRET_BYTES]
         own_table = self._offset(slot, 0)
@@ -77,7 +77,7 @@ class SharedCounts:
 
     def set_connections(self, count: int) -> int:
         """Stores the connection count of this process. Returns the sum of the other processes' counts."""
-        COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
+        COUNT.pack_into(self._counts, self.slot * COUNT.size, count)
         counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
         return sum(counts) - count
 
@@ -92,7 +92,7 @@ class SharedCounts:
         total = 0
         for slot in range(self._slots):
             (count,) = ADDRESS_COUNT.unpack_from(self._counts, self._offset(slot, place))
-            if slot != self._slot:
+            if slot != self.slot:
                 total += count
             elif change:
                 ADDRESS_COUNT.pack_into(self._counts, self._offset(slot, place), count + change)
@@ -112,17 +112,17 @@ class SharedCounts:
             StoredSample(sample.name, dict(sample.labels), float(sample.value), family.type in {"counter", "histogram"})
             for family in families
             for sample in family.samples
-            if sample.name.startswith("stockwatch_")
+            if not sample.name.endswith("_created")
         ]
-        new_file = self._file(self._slot).with_suffix(".new")
+        new_file = self._file(self.slot).with_suffix(".new")
         new_file.write_bytes(msgspec.json.encode(samples))
-        new_file.replace(self._file(self._slot))
+        new_file.replace(self._file(self.slot))
 
     def load_other_metrics(self) -> list[StoredSample]:
         """Returns the samples of the other processes. For a dead process, returns only the counters."""
         samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
-            if path != self._file(self._slot):
+            if path != self._file(self.slot):
                 samples += read_samples(path)
         for path in self._folder.glob("*.gone"):
             samples += [sample for sample in read_samples(path) if sample.is_counter]
@@ -166,6 +166,8 @@ class AllProcessesCollector(Collector):
         for stored in self._shared_counts.load_other_metrics():
             others.setdefault((stored.name, frozenset(stored.labels.items())), []).append(stored.value)
         for family in self.collect_own():
+            # The sum of times of creation has no meaning.
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             for position, sample in enumerate(family.samples):
                 values = others.pop((sample.name, frozenset(sample.labels.items())), [])
                 family.samples[position] = Sample(sample.name, sample.labels, _total(sample, values))
@@ -178,9 +180,23 @@ class AllProcessesCollector(Collector):
 
         `others` is a dict from sample to the sample's values in the other processes.
         """
-        for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
+        names = {family.name + ending for ending in ("", "_total", "_bucket", "_count", "_sum")}
+        for key in [key for key in others if key[0] in names]:
             values = others.pop(key)
             family.samples.append(Sample(key[0], dict(key[1]), sum(values)))
+
+
+class LabelledCollector(Collector):
+    """Adds a label to all samples of another collector, so that each process of a gateway has samples of its own."""
+
+    def __init__(self, collector: Collector, label: str, value: str) -> None:
+        self._collector = collector
+        self._label = {label: value}
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._collector.collect():
+            family.samples = [Sample(each.name, each.labels | self._label, each.value) for each in family.samples]
+            yield family
 
 
 def _total(sample: Sample, other_values: list[float]) -> float:

@@ -9,22 +9,22 @@ from typing import Any
 from channels.layers import channel_layers
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from prometheus_client import REGISTRY
+from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, REGISTRY
 from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
 from stockwatch.access_log.http_requests import AccessLog
 from stockwatch.logging import has_room
-from stockwatch.serving import database_timeout
+from stockwatch.serving import database_timeout, request_metrics
 from stockwatch.serving.connection_limit import ConnectionLimit
-from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
+from stockwatch.serving.shared_counts import AllProcessesCollector, LabelledCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.counts import RelayCounts
 from watchlist.gateway.fanout.price_layer import PriceLayer
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.metrics import END_TO_END, GatewayCollector
+from watchlist.gateway.metrics import ACCEPT_SECONDS, END_TO_END, WRITE_SECONDS, GatewayCollector
 from watchlist.gateway.relay.layer import RelayLayer
 from watchlist.gateway.sockets.access_lines import access_lines
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
@@ -100,14 +100,18 @@ collector = GatewayCollector(
 )
 REGISTRY.register(collector)
 database_timeout.install()
+request_metrics.install()
 health.more_checks["prices"] = lambda: not gateway.intake.interrupted
 
 
 def share_counts(shared_counts: SharedCounts) -> None:
     """Makes connection limits and metrics cover all processes of the gateway."""
-    all_processes = AllProcessesCollector([collector, END_TO_END], shared_counts)
-    REGISTRY.unregister(collector)
-    REGISTRY.unregister(END_TO_END)
+    totals = [collector, END_TO_END, ACCEPT_SECONDS, WRITE_SECONDS, *request_metrics.METRICS]
+    of_process = [PROCESS_COLLECTOR, GC_COLLECTOR]
+    labelled = [LabelledCollector(each, "process", str(shared_counts.slot)) for each in of_process]
+    all_processes = AllProcessesCollector([*totals, *labelled], shared_counts)
+    for each in [*totals, *of_process]:
+        REGISTRY.unregister(each)
     REGISTRY.register(all_processes)
     gateway.share(
         shared_counts.set_connections,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.registered_metrics import registered_series
+from tests.support.monitoring.registered_metrics import registered_series
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/prometheus"

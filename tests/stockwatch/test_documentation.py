@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stockwatch import settings
-from tests.support.registered_metrics import registered_metrics
+from tests.support.monitoring.registered_metrics import registered_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = settings.env.defaults
@@ -18,7 +18,7 @@ TARGETS = (
     " up up-all down logs restart gen proc rec gtw"
     " bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
     " bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger"
-    " bench-stream shot"
+    " bench-stream alerts-demo shot"
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()

@@ -50,13 +50,15 @@ class HubCounts:
     - `unwanted`: no socket subscribes to the symbol.
 
     `gaps` is the number of accepted updates whose seq_id skipped numbers. `sent` is the number of updates handed to
-    sockets.
+    sockets. Some of these were never written to a socket that did not read: `conflated` updates were replaced by newer
+    ones of the symbol in mode `latest`, and `lost` updates were dropped in mode `all`.
     """
 
-    __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "timestamp", "unwanted")
+    __slots__ = ("accepted", "conflated", "gaps", "lost", "malformed", "sent", "stale", "timestamp", "unwanted")
 
     def __init__(self) -> None:
         self.accepted = self.sent = self.stale = self.malformed = self.timestamp = self.unwanted = self.gaps = 0
+        self.conflated = self.lost = 0
 
     def count_refused(self, kind: str) -> None:
         """Counts a refused update. `kind` is the kind of the refusal, as in `BadRecord.kind`."""

@@ -6,6 +6,7 @@ The gateway starts at the first connection, because the parts need the running e
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 from watchlist.gateway.firings.firing_notices import FiringNotices
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges
-from watchlist.gateway.metrics import END_TO_END
+from watchlist.gateway.metrics import END_TO_END, WRITE_SECONDS
 from watchlist.gateway.shared_list_changes import SharedListChanges
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
@@ -62,7 +63,8 @@ class Gateway:
         self._redis = redis
         self._start_task: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._save_metrics: Callable[[], None] = lambda: None
+        self.save_metrics: Callable[[], None] = lambda: None
+        """Stores the metrics of this process for the other processes. To be called about once per second."""
         self._connection_rate: ConnectionRate | None = None
         self.clock = clock or Clock()
         self.catalog = catalog
@@ -131,10 +133,10 @@ class Gateway:
         """Makes this process share its limits and metrics with the other processes of the gateway.
 
         `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
-        process for the other processes, and is called about once per second.
+        process for the other processes.
         """
         self.connections.share(note_connections, note_address)
-        self._save_metrics = save_metrics
+        self.save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
         """Refuses new connections, and closes the open sockets with code 4001 in random order.
@@ -160,7 +162,9 @@ class Gateway:
         self._loop.call_later(delay, self._flush, flush)
 
     def _flush(self, flush: Callable[[], None]) -> None:
+        started = perf_counter()
         flush()
+        WRITE_SECONDS.observe(perf_counter() - started)
         age = age_us(self.hub.newest_timestamp, self.clock.unix_micros())
         if age is not None:
             END_TO_END.observe(age / 1e6)
@@ -174,6 +178,5 @@ class Gateway:
             try:
                 self.compressor.note_cpu(self.clock.cpu_seconds(), self.clock.now())
                 self.connections.sweep()
-                self._save_metrics()
             except Exception:
                 log.exception("sweep failed")

@@ -11,12 +11,28 @@ from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.connections import Connections
 
 END_TO_END = Histogram(
     "stockwatch_end_to_end_seconds",
     "From the timestamp of an update to its write to the sockets, observed once per flush",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+# Prometheus sees the first increase of a counter only if the series exists before.
+REFUSALS = ("full", "address full", "address rate", "token rate", "no tickers", "database", "shutdown")
+"""Reasons of refusals whose series begin at 0."""
+CLOSES = tuple(code.name.lower() for code in CloseCode)
+
+ACCEPT_SECONDS = Histogram(
+    "stockwatch_accept_seconds",
+    "From the request of a socket to the response that accepts it",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+WRITE_SECONDS = Histogram(
+    "stockwatch_write_seconds",
+    "Time in which the updates of one flush were written to all sockets",
+    buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1),
 )
 
 
@@ -83,6 +99,10 @@ class GatewayCollector(Collector):
         counts, intake = self._hub.counts, self._intake
         yield counter("updates_in", "Updates received that were newer than the known one", counts.accepted)
         yield counter("updates_out", "Updates handed to sockets", counts.sent)
+        yield counter(
+            "updates_conflated", "Updates replaced by newer ones for sockets that do not read", counts.conflated
+        )
+        yield counter("updates_lost", "Updates dropped for sockets that do not read, in mode `all`", counts.lost)
         yield counter("sequence_gaps", "Updates whose seq_id skipped numbers", counts.gaps)
         yield counter("channel_layer_losses", "Times the channel layer lost its connection", intake.losses)
         yield counter(
@@ -113,8 +133,8 @@ class GatewayCollector(Collector):
             "Connections accepted without a rate check because Redis did not answer",
             counts.rate_limit_unanswered,
         )
-        yield by_reason("refused", "Connections and requests refused", counts.refused)
-        yield by_reason("closed", "Sockets closed by the gateway", counts.closed)
+        yield by_reason("refused", "Connections and requests refused", dict.fromkeys(REFUSALS, 0) | counts.refused)
+        yield by_reason("closed", "Sockets closed by the gateway", dict.fromkeys(CLOSES, 0) | counts.closed)
 
 
 def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -61,6 +61,16 @@ def test_any_process_shows_the_metrics_of_all(gateway):
         wait_until(lambda: gateway.metric("connections") == len(clients))
 
 
+def test_any_process_shows_memory_and_cpu_time_of_each(gateway):
+    def is_shown(name, least):
+        samples = [line.split(" ") for line in gateway.get("/metrics")[1].splitlines() if line.startswith(name)]
+        values = {series: float(value) for series, value in samples}
+        return set(values) == {f'{name}{{process="{number}"}}' for number in range(2)} and min(values.values()) > least
+
+    for name, least in (("process_resident_memory_bytes", 1e6), ("process_cpu_seconds_total", 0)):
+        wait_until(lambda name=name, least=least: is_shown(name, least))
+
+
 def test_the_limit_on_connections_holds_over_all_processes(gateway):
     wait_until(lambda: gateway.metric("connections") == 0)
     with ExitStack() as stack:

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from structlog.testing import capture_logs
 
-from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
+from stockwatch.serving.shared_counts import AllProcessesCollector, LabelledCollector, SharedCounts
 
 
 @pytest.fixture
@@ -28,7 +28,12 @@ class Process:
         self.fast = Gauge("stockwatch_fast_path", "…", registry=None)
         self.newest = Gauge("stockwatch_newest_timestamp_seconds", "…", registry=None)
         self.seconds = Histogram("stockwatch_seconds", "…", buckets=[1, 2], registry=None)
-        self.all_processes = AllProcessesCollector([self.sent, self.fast, self.newest, self.seconds], shared_counts)
+        self.by_route = Histogram("stockwatch_route_seconds", "…", ["route"], buckets=[1], registry=None)
+        self.cpu = Counter("process_cpu_seconds", "…", registry=None)
+        self.memory = Gauge("process_resident_memory_bytes", "…", registry=None)
+        labelled = [LabelledCollector(each, "process", str(shared_counts.slot)) for each in (self.cpu, self.memory)]
+        own = [self.sent, self.fast, self.newest, self.seconds, self.by_route, *labelled]
+        self.all_processes = AllProcessesCollector(own, shared_counts)
 
     def store(self):
         self.shared_counts.store_metrics(self.all_processes.collect_own())
@@ -98,6 +103,52 @@ def test_counters_of_a_dead_process_are_kept_and_gauges_are_not(make_counts):
     successor.sent.labels("a").inc(1)
     successor.store()
     assert {'stockwatch_sent_total{reason="a"} 4.0', "stockwatch_newest_timestamp_seconds 0.0"} <= first.lines()
+
+
+def test_each_process_has_a_sample_of_its_own_under_its_number(make_counts):
+    first, second = Process(make_counts(0)), Process(make_counts(1))
+    first.cpu.inc(7)
+    first.memory.set(100)
+    second.cpu.inc(5)
+    second.memory.set(200)
+    second.store()
+    assert {
+        'process_cpu_seconds_total{process="0"} 7.0',
+        'process_cpu_seconds_total{process="1"} 5.0',
+        'process_resident_memory_bytes{process="0"} 100.0',
+        'process_resident_memory_bytes{process="1"} 200.0',
+    } <= first.lines()
+
+
+def test_the_cpu_time_under_a_number_never_decreases_when_its_process_is_replaced(make_counts):
+    first, dead = Process(make_counts(0)), Process(make_counts(1))
+    dead.cpu.inc(5)
+    dead.memory.set(200)
+    dead.store()
+    successor = Process(make_counts(1))
+    successor.cpu.inc(1)
+    successor.store()
+    expected = {'process_cpu_seconds_total{process="1"} 6.0', 'process_resident_memory_bytes{process="1"} 0.0'}
+    assert expected <= first.lines()
+    assert expected <= successor.lines()
+
+
+def test_a_histogram_that_only_another_process_has_observed_is_complete(make_counts):
+    first, second = Process(make_counts(0)), Process(make_counts(1))
+    second.by_route.labels("/").observe(0.5)
+    second.store()
+    assert {
+        'stockwatch_route_seconds_bucket{le="1.0",route="/"} 1.0',
+        'stockwatch_route_seconds_bucket{le="+Inf",route="/"} 1.0',
+        'stockwatch_route_seconds_count{route="/"} 1.0',
+        'stockwatch_route_seconds_sum{route="/"} 0.5',
+    } <= first.lines()
+
+
+def test_times_of_creation_are_not_added_up(make_counts):
+    first, second = Process(make_counts(0)), Process(make_counts(1))
+    second.store()
+    assert [line for line in first.lines() if "_created" in line] == []
 
 
 def test_a_gauge_may_be_true_or_false(make_counts):

@@ -6,15 +6,17 @@ Pure. `LatestBacklog` serves mode `latest`, `AllBacklog` serves mode `all`.
 from collections import deque
 
 from feeds.wire import decode
+from watchlist.gateway.counts import HubCounts
 from watchlist.gateway.messages import UpdateMessage
 
 
 class LatestBacklog:
-    """Keeps the newest update of each symbol."""
+    """Keeps the newest update of each symbol. Counts each replaced update in `counts.conflated`."""
 
-    __slots__ = ("_newest", "conflated")
+    __slots__ = ("_counts", "_newest", "conflated")
 
-    def __init__(self) -> None:
+    def __init__(self, counts: HubCounts) -> None:
+        self._counts = counts
         self._newest: dict[str, UpdateMessage] = {}
         self.conflated = 0
         """The number of waiting updates that a newer one has replaced."""
@@ -23,8 +25,11 @@ class LatestBacklog:
         return len(self._newest)
 
     def add(self, update: UpdateMessage) -> None:
-        self.conflated += update.symbol in self._newest
-        self._newest[update.symbol] = update
+        newest = self._newest
+        if update.symbol in newest:
+            self.conflated += 1
+            self._counts.conflated += 1
+        newest[update.symbol] = update
 
     def discard(self, symbol: str) -> None:
         self._newest.pop(symbol, None)
@@ -37,15 +42,16 @@ class LatestBacklog:
 class AllBacklog:
     """Keeps the last `max_updates` updates of all symbols together, and also the newest update of each symbol.
 
-    All other updates are dropped. `losses` maps each symbol to the smallest and the greatest seq_id of its dropped
-    updates.
+    All other updates are dropped, and counted in `counts.lost`. `losses` maps each symbol to the smallest and the
+    greatest seq_id of its dropped updates.
     """
 
-    __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue", "conflated")
+    __slots__ = ("_counts", "_kept", "_losses", "_max_updates", "_newest", "_queue", "conflated")
 
-    def __init__(self, max_updates: int, losses: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, max_updates: int, losses: dict[str, tuple[int, int]], counts: HubCounts) -> None:
         self._max_updates = max_updates
         self._losses = losses
+        self._counts = counts
         self._queue: deque[UpdateMessage] = deque()
         self._newest: dict[str, UpdateMessage] = {}
         self._kept: dict[str, UpdateMessage] = {}
@@ -80,6 +86,7 @@ class AllBacklog:
 
     def _drop(self, update: UpdateMessage) -> None:
         self.conflated += 1
+        self._counts.lost += 1
         seq_id = decode(update.payload).seq_id
         first, last = self._losses.get(update.symbol, (seq_id, seq_id))
         # After a restart of the numbers, a later update has a smaller number. The range then covers both numbers.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from watchlist.gateway import protocol
+from watchlist.gateway.counts import HubCounts
 from watchlist.gateway.fanout.backlog import AllBacklog, LatestBacklog
 from watchlist.gateway.fanout.delivery import Block, Delivery
 from watchlist.gateway.framing import text_frame
@@ -60,6 +61,7 @@ class Outbox:
     __slots__ = (
         "_backlog",
         "_clock",
+        "_counts",
         "_losses",
         "_max_updates",
         "_replies",
@@ -79,8 +81,12 @@ class Outbox:
         clock: Callable[[], float],
         delivery: Delivery | None = None,
         max_updates: int = 256,
+        counts: HubCounts | None = None,
     ) -> None:
-        """`clock` returns monotonic seconds. `max_updates` is how many updates mode `all` keeps."""
+        """`clock` returns monotonic seconds. `max_updates` is how many updates mode `all` keeps.
+
+        `counts` counts the updates that are never written, because the socket does not read.
+        """
         self.transport = transport
         self.symbols: frozenset[str] = frozenset()
         self.open = True
@@ -92,7 +98,8 @@ class Outbox:
         self._reply_bytes = 0
         self._states: dict[str, StateMessage] = {}
         self._losses: dict[str, tuple[int, int]] = {}
-        self._backlog: LatestBacklog | AllBacklog = LatestBacklog()
+        self._counts = counts or HubCounts()
+        self._backlog: LatestBacklog | AllBacklog = LatestBacklog(self._counts)
         self.delivery = Delivery()
         self.change_delivery(delivery or Delivery())
 
@@ -113,7 +120,7 @@ class Outbox:
         """Changes the delivery. Drops the waiting updates that the new mode does not keep."""
         if delivery.keep_all != self.delivery.keep_all:
             updates = self._backlog.pop_all()
-            self._backlog = AllBacklog(self._max_updates, self._losses) if delivery.keep_all else LatestBacklog()
+            self._backlog = self._make_backlog(delivery)
             for update in updates:
                 self._backlog.add(update)
         self.delivery = delivery
@@ -178,6 +185,11 @@ class Outbox:
         self._losses.clear()
         self._backlog.pop_all()
         self.transport.release()
+
+    def _make_backlog(self, delivery: Delivery) -> LatestBacklog | AllBacklog:
+        if delivery.keep_all:
+            return AllBacklog(self._max_updates, self._losses, self._counts)
+        return LatestBacklog(self._counts)
 
     def _clear_replies_and_states(self) -> None:
         self._replies, self._reply_bytes, self._states = [], 0, {}

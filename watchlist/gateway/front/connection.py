@@ -68,7 +68,7 @@ class FrontConnection(FrontSocket):
         context = self._connections.context
         self._lingering.poller.add(self._sock.fileno(), self)
         delivery = Delivery(batch=admitted.options.batch, compressor=self._compressor)
-        outbox = Outbox(self, context.clock.now, delivery, context.limits.send_buffer)
+        outbox = Outbox(self, context.clock.now, delivery, context.limits.send_buffer, context.hub.counts)
         self._session = open_session(self._connections, outbox, admitted)
 
     # --- the transport of the outbox --------------------------------------------------------------------------------

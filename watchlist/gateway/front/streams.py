@@ -11,6 +11,7 @@ from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.front.plain_request import PlainRequest
 from watchlist.gateway.front.stream import FrontStream
 from watchlist.gateway.front.upgrades import drop_request, send_response
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.access_lines import STREAM, access_lines, choose_connection_id
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
@@ -53,8 +54,9 @@ class Streams:
             self._refuse(sock, checked, connection_id, Problem(400, "query", error.message))
             return
         self._connections.add_pending()
+        arguments = (sock, checked, connection_id, query, self._connections.context.clock.now())
         with bound_contextvars(connection_id=connection_id):
-            self._admission.begin(checked, partial(self._answer, sock, checked, connection_id, query))
+            self._admission.begin(checked, partial(self._answer, *arguments))
 
     def _answer(
         self,
@@ -62,6 +64,7 @@ class Streams:
         request: ConnectionRequest,
         connection_id: str,
         query: StreamQuery,
+        began_at: float,
         result: Admitted | Refusal,
     ) -> None:
         self._connections.remove_pending()
@@ -71,6 +74,7 @@ class Streams:
             return
         headers = stream_headers(request.headers.get("origin"), self._admission.private)
         if send_response(sock, write_head(200, "OK", [*headers, ("X-Request-ID", connection_id)])):
+            ACCEPT_SECONDS.observe(self._connections.context.clock.now() - began_at)
             FrontStream(sock, self._connections, self._lingering, connection_id).start(checked, query)
 
     def _refuse(self, sock: socket.socket, request: ConnectionRequest, connection_id: str, problem: Problem) -> None:

@@ -10,6 +10,7 @@ from watchlist.gateway.front.connection import FrontConnection
 from watchlist.gateway.front.extensions import Deflate, negotiate
 from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_response
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.sockets.access_lines import SOCKET, access_lines, choose_connection_id
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
@@ -40,8 +41,9 @@ class Upgrades:
         request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
         connection_id = choose_connection_id(request, self._connections.context.limits)
         self._connections.add_pending()
+        arguments = (sock, upgrade, request, connection_id, self._connections.context.clock.now())
         with bound_contextvars(connection_id=connection_id):
-            self._admission.begin(request, partial(self._answer, sock, upgrade, request, connection_id))
+            self._admission.begin(request, partial(self._answer, *arguments))
 
     def tune(self) -> None:
         """Tunes the process at the first call."""
@@ -55,6 +57,7 @@ class Upgrades:
         upgrade: Upgrade,
         request: ConnectionRequest,
         connection_id: str,
+        began_at: float,
         result: Admitted | Refusal,
     ) -> None:
         self._connections.remove_pending()
@@ -64,7 +67,9 @@ class Upgrades:
         extension = negotiate(upgrade.offered_extensions, result.options, self._deflate)
         response = accept_response(upgrade, extension.response if extension is not None else "", connection_id)
         if send_response(sock, response):
-            counts = self._connections.context.counts
+            context = self._connections.context
+            ACCEPT_SECONDS.observe(context.clock.now() - began_at)
+            counts = context.counts
             counts.direct_writes = True
             counts.compressed += extension is not None
             FrontConnection(sock, self._connections, self._lingering, extension, connection_id).start(result)

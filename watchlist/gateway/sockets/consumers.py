@@ -7,6 +7,7 @@ from structlog.contextvars import bound_contextvars
 
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.sockets.access_lines import (
     NO_CLOSE_CODE,
     SOCKET,
@@ -37,6 +38,8 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = ConnectionRequest.from_scope(scope)
         access = ConnectionAccess(choose_connection_id(request, self._connections.context.limits))
+        now = self._connections.context.clock.now
+        began_at = now()
         with bound_contextvars(connection_id=access.connection_id):
             with self._connections.pending():
                 result = await self._admission.check_request(request)
@@ -45,6 +48,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
                     await refuse(scope, receive, send, result)
                     return
                 session = await self._accept(scope, receive, send, result)
+                ACCEPT_SECONDS.observe(now() - began_at)
             if session is not None:
                 await self._serve(session, receive, access)
 
@@ -75,7 +79,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         context = self._connections.context
         context.counts.direct_writes = transport.direct
         delivery = Delivery(batch=admitted.options.batch)
-        outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
+        outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer, context.hub.counts)
         session = open_session(self._connections, outbox, admitted)
         if isinstance(transport, DaphneTransport):
             now = context.clock.now

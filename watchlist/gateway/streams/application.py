@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from structlog.contextvars import bound_contextvars
 
+from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.access_lines import STREAM, ConnectionAccess, access_lines, choose_connection_id
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
@@ -46,6 +47,8 @@ class StreamApplication:
         except BadRequest as error:
             await self._refuse(send, Problem(400, "query", error.message), request, access)
             return
+        now = self._connections.context.clock.now
+        began_at = now()
         with self._connections.pending():
             # The options of `/ws` have no meaning here, so the checks get no query.
             result = await self._admission.check_request(replace(request, query=b""))
@@ -56,6 +59,7 @@ class StreamApplication:
             headers = stream_headers(request.headers.get("origin"), self._admission.private)
             headers.append(("X-Request-ID", access.connection_id))
             await send({"type": "http.response.start", "status": 200, "headers": encode_headers(headers)})
+            ACCEPT_SECONDS.observe(now() - began_at)
             transport = ResponseTransport(send)
             session = self._open(transport, checked, query)
         try:

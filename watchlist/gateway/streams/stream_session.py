@@ -80,7 +80,7 @@ def open_stream(
     context = connections.context
     options = None if query.max_hz is None else {"max_hz": query.max_hz}
     delivery = Delivery(events=True).with_options(options)
-    outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
+    outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer, context.hub.counts)
     connection_options = ConnectionOptions(heartbeat=query.heartbeat, meta=query.meta)
     session = StreamSession(context, outbox, context.clock.now(), connection_options)
     connections.add(session, admitted.account_session, admitted.unverified_key, admitted.address, admitted.token)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakeTransport
 from tests.support.times import at
+from watchlist.gateway.counts import HubCounts
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import MAX_REPLY_BYTES, Outbox
 from watchlist.gateway.framing import text_frame
@@ -249,3 +250,32 @@ def test_no_older_update_follows_a_newer_one_and_the_last_arrives_whatever_the_s
         assert int(number) > seen.get(symbol, -1)
         seen[symbol] = int(number)
     assert seen == last
+
+
+def test_replaced_updates_count_as_conflated():
+    counts = HubCounts()
+    outbox, transport = make_outbox(room=0, counts=counts)
+    write(outbox, ("A", b"a1"), ("B", b"b1"))
+    write(outbox, ("A", b"a2"), ("A", b"a3"))
+    transport.make_room()
+    write(outbox, ("A", b"a4"))
+    assert (counts.conflated, counts.lost) == (2, 0)
+
+
+def test_updates_that_mode_all_drops_count_as_lost():
+    counts = HubCounts()
+    outbox, transport = make_outbox(room=0, max_updates=3, delivery=Delivery(keep_all=True), counts=counts)
+    for seq in range(1, 11):
+        publish(outbox, "A", seq)
+    transport.make_room()
+    assert (counts.conflated, counts.lost) == (0, 7)
+    assert received_by_symbol(transport) == {"A": [(1, 7), 8, 9, 10]}
+
+
+def test_updates_that_wait_when_the_mode_becomes_latest_count_as_conflated():
+    counts = HubCounts()
+    outbox, _ = make_outbox(room=0, delivery=Delivery(keep_all=True), counts=counts)
+    for seq in range(1, 4):
+        publish(outbox, "A", seq)
+    outbox.change_delivery(Delivery())
+    assert (counts.conflated, counts.lost) == (2, 0)

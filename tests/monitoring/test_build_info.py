@@ -1,0 +1,35 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from stockwatch import VERSION
+from stockwatch.apps import read_commit
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_version_is_that_of_the_project():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_the_metrics_name_the_version():
+    (family,) = [family for family in REGISTRY.collect() if family.name == "stockwatch_build_info"]
+    assert [(sample.labels["version"], sample.value) for sample in family.samples] == [(VERSION, 1)]
+
+
+@pytest.mark.parametrize("head", ["ref: refs/heads/main\n", "c0ffee\n"])
+def test_the_commit_is_that_of_the_checkout(tmp_path: Path, head: str):
+    (tmp_path / ".git/refs/heads").mkdir(parents=True)
+    (tmp_path / ".git/HEAD").write_text(head)
+    (tmp_path / ".git/refs/heads/main").write_text("c0ffee\n")
+    assert read_commit(tmp_path) == "c0ffee"
+
+
+@pytest.mark.parametrize("files", [{}, {".git": "gitdir: elsewhere\n"}, {".git/HEAD": "ref: refs/heads/packed\n"}])
+def test_a_folder_that_does_not_show_its_commit_has_none(tmp_path: Path, files: dict[str, str]):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert read_commit(tmp_path) == ""
