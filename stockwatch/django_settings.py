@@ -76,6 +76,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_ENGINE = "watchlist.lists.web_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-# HSTS is off until HSTS_MAX_AGE is set, because browsers remember it. The proxy redirects HTTP to HTTPS. Health checks
-# use plain HTTP.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+# HSTS is off until HSTS_MAX_AGE is set, because browsers remember it (W004). Only the operator knows whether all
+# subdomains have HTTPS (W005, W021). The proxy redirects HTTP to HTTPS (W008): health checks use plain HTTP.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W008", "security.W021"]
