@@ -329,6 +329,14 @@ def test_production_with_a_weak_secret_key_does_not_start_and_does_not_repeat_it
     assert (ended.returncode, ended.stderr) == (1, f"stockwatch: SECRET_KEY='…' cannot be used: {reason}\n")
 
 
+def test_production_with_a_weak_old_secret_key_does_not_start():
+    strong = "0123456789" * 5
+    ended = run_check(APP_ENV="production", SECRET_KEY=strong, SECRET_KEY_FALLBACKS=f"{strong}, hunter2")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("stockwatch: SECRET_KEY_FALLBACKS='…' cannot be used: it must be old keys")
+    assert "hunter2" not in ended.stderr
+
+
 def test_production_with_error_pages_for_developers_does_not_start():
     ended = run_check(APP_ENV="production", SECRET_KEY="0123456789" * 5, DEBUG="true")
     assert ended.returncode == 1

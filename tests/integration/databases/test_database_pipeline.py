@@ -61,6 +61,8 @@ def test_no_update_is_lost_over_tls_while_the_database_restarts(pipeline: Databa
         pipeline.wait_for_prices()
         pipeline.wait_for_webhooks()
         receive_for(client, 0)
+        received = sum(map(len, client.numbers.values()))
+        print(f"database down for {STOP_SECONDS:g} s: {received} updates received, {client.gaps(*client.numbers)} lost")
         assert client.gaps(*client.numbers) == 0
     assert set(pipeline.end()) == {0}
     assert pipeline.count_recorded() == pipeline.count_in_kafka()

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
+
+from stockwatch.local.database_claim import claim_database, claims
 
 ROOT = Path(__file__).resolve().parents[3]
 SETUP = "import django; django.setup()\n"
@@ -46,3 +49,15 @@ def test_a_second_stack_on_the_same_database_leaves_the_demo_password(run: Calla
     third = run(HOLD)
     assert third.stdout.readline() != hint
     assert run(PASSWORD).stdout.readline() != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_of_a_postgresql_is_held_by_a_connection_of_its_own():
+    try:
+        assert claim_database()
+        connection.close()
+        # The database of these tests is in the memory of this process, unless `make test-postgres` runs them.
+        assert claim_database() is (connection.vendor != "postgresql")
+    finally:
+        while claims:
+            claims.pop().close()

@@ -66,6 +66,7 @@ class Pgbouncer(StartedInBlock):
             "pool_mode": "transaction",
             "default_pool_size": SERVER_CONNECTIONS,
             "server_login_retry": 1,
+            "query_wait_timeout": 10,
             "client_tls_sslmode": "require",
             "client_tls_ca_file": files["authority"],
             "client_tls_cert_file": files["certificate"],
