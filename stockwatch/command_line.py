@@ -11,15 +11,19 @@ from django.db import Error, InterfaceError, OperationalError, ProgrammingError,
 
 from stockwatch.doctor.finding import failed, format_findings
 
-RETRYING_COMMANDS = ("rungateway", "runfeed", "runkafkagen", "runrecorder")
+RETRYING_COMMANDS = ("runalerts", "rundelivery", "rungateway", "runfeed", "runkafkagen", "runrecorder")
 """The commands that wait until the database answers.
 
 Before such a command, `run` checks that the database does not refuse access.
 """
+UNLIMITED_COMMANDS = ("backfill", "dbshell", "dumpdata", "loaddata", "migrate", "purge", "shell")
+"""The commands whose queries may take longer than DATABASE_STATEMENT_TIMEOUT."""
 REFUSALS = re.compile(
-    "password authentication failed|no password supplied|no pg_hba.conf entry|is not permitted to log in"
+    "password authentication failed|no password supplied|no pg_hba.conf entry|pg_hba.conf rejects connection"
+    "|is not permitted to log in"
     "|(role|database) .* does not exist|permission denied for database|unable to open database file"
-    "|invalid connection option|invalid [a-z_]+ value"
+    "|invalid connection option|invalid [a-z_]+ value|unsupported startup parameter|no such (user|database)"
+    "|server does not support SSL|certificate|private key file|SASL authentication failed"
 )
 
 
@@ -34,6 +38,9 @@ def run(arguments: Sequence[str]) -> None:
         if arguments[1:2] and arguments[1] in RETRYING_COMMANDS and "--worker" not in arguments:
             django.setup()
             require_access()
+        if arguments[1:2] and arguments[1] in UNLIMITED_COMMANDS:
+            django.setup()
+            lift_statement_timeout()
         execute_from_command_line(list(arguments))
     except (OperationalError, InterfaceError, ProgrammingError) as error:
         if "--traceback" in arguments:
@@ -50,6 +57,13 @@ def require_settings(as_json: bool) -> None:
         finding = failed("settings", str(error).removeprefix("stockwatch: "), advice)
         sys.stdout.write(format_findings([finding], as_json) + "\n")
         raise SystemExit(1) from error
+
+
+def lift_statement_timeout() -> None:
+    """Makes later connections of this process to PostgreSQL run each query without a limit of time."""
+    options = connection.settings_dict["OPTIONS"]
+    if "statement_timeout" in options.get("options", ""):
+        options["options"] += " -c statement_timeout=0"  # the server uses the last value
 
 
 def require_access() -> None:

@@ -26,6 +26,7 @@ CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 QUIET_LOGGERS = (
     *("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3"),
     *("httpx", "httpcore", "websockets"),
+    "django.template",  # its "debug" records contain whole requests
 )
 # Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")

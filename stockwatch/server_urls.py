@@ -1,4 +1,4 @@
-"""Turns the URLs of the database and of the mail server into Django's settings.
+"""Turns the settings of the database and of the mail server into Django's settings.
 
 A URL may contain a password. Therefore no error message repeats a URL.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import environ
 
-from stockwatch.environment import BadVariable
+from stockwatch.environment import BadVariable, Environment
 
 DATABASE_ALLOWED = (
     "such as sqlite:////srv/stockwatch.sqlite3 or postgres://user:password@db.example.org:5432/stockwatch,"
@@ -22,14 +22,76 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
-    # Time limits for a server that accepts connections without answering, and for a machine that is down. Each request
-    # opens a new connection, so a restart of the server breaks none. DATABASE_URL can override the options.
+    # Time limits for a server that accepts connections without answering, and for a machine that is down. DATABASE_URL
+    # can override the options.
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+TLS_FILES = {"sslrootcert": "DATABASE_CA_FILE", "sslcert": "DATABASE_CERT_FILE", "sslkey": "DATABASE_KEY_FILE"}
+ONLY_POSTGRES = "not set, or DATABASE_URL must begin with postgres://"
+
+
+def read_database(env: Environment, folder: Path) -> dict[str, Any]:
+    """Returns Django's settings for the database that the variables `DATABASE_…` describe. Raises BadVariable.
+
+    `folder` is where a relative path of an SQLite file starts.
+    """
+    database = read_database_url(env.text("DATABASE_URL", "sqlite:///db.sqlite3"), folder)
+    is_postgres = database["ENGINE"].endswith(".postgresql")
+    tls, limits, connections = _read_tls(env), _read_limits(env), _read_connections(env)
+    if is_postgres:
+        return _add_options(database | connections, tls | limits)
+    for name in TLS_FILES.values():
+        if tls and env.is_set(name):
+            raise BadVariable(name, "…", ONLY_POSTGRES)
+    if connections["DISABLE_SERVER_SIDE_CURSORS"]:
+        raise BadVariable("DATABASE_PGBOUNCER", "true", ONLY_POSTGRES)
+    return database
+
+
+def _read_tls(env: Environment) -> dict[str, str]:
+    """Returns the options of TLS. With a known authority, certificate and name of the server are verified."""
+    files = {option: env.text(name) for option, name in TLS_FILES.items()}
+    if bool(files["sslcert"]) != bool(files["sslkey"]):
+        raise BadVariable("DATABASE_CERT_FILE", files["sslcert"], "set together with DATABASE_KEY_FILE")
+    given = {option: path for option, path in files.items() if path}
+    if not given:
+        return {}
+    return {"sslmode": "verify-full" if files["sslrootcert"] else "require", **given}
+
+
+def _read_limits(env: Environment) -> dict[str, str]:
+    """Returns the option that limits the time of each query in the server."""
+    name = "DATABASE_STATEMENT_TIMEOUT"
+    limit = env.duration(name, "30s", minimum="0s", maximum="24h")
+    if not env.boolean("DATABASE_PGBOUNCER"):
+        return {"options": f"-c statement_timeout={round(limit.total_seconds() * 1000)}"} if limit else {}
+    if env.is_set(name) and limit:
+        rule = "not set with DATABASE_PGBOUNCER=true: limit the role by ALTER ROLE … SET statement_timeout = '30s'"
+        raise BadVariable(name, env.text(name, "30s"), rule)
+    return {}
+
+
+def _read_connections(env: Environment) -> dict[str, Any]:
+    """Returns how long a thread keeps a connection, and what connections of pgbouncer must not do."""
+    return {
+        # Only threads that run as long as their process keep a connection: a request closes its own at its end.
+        "CONN_MAX_AGE": env.duration("DATABASE_CONN_MAX_AGE", "60s", minimum="0s", maximum="24h").total_seconds(),
+        "CONN_HEALTH_CHECKS": True,
+        # In transaction mode, the next query of a cursor may run on another connection of the server.
+        "DISABLE_SERVER_SIDE_CURSORS": env.boolean("DATABASE_PGBOUNCER"),
+    }
+
+
+def _add_options(database: dict[str, Any], added: dict[str, str]) -> dict[str, Any]:
+    """Returns settings with further options. An option in DATABASE_URL has priority."""
+    options = dict(database["OPTIONS"])
+    if "options" in options and "options" in added:
+        options["options"] = f"{added['options']} {options['options']}"  # the server uses the last value
+    return database | {"OPTIONS": added | options}
 
 
 def read_database_url(url: str, folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
-from stockwatch.server_urls import read_database_url, read_email_url
+from stockwatch.server_urls import read_database, read_email_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -47,6 +47,10 @@ if PRODUCTION and not is_strong_key(SECRET_KEY):
     raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
 PUBLISHED_SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
 SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
+# What an old key has signed stays valid, such as web sessions and links in e-mails.
+SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
+if PRODUCTION and not all(map(is_strong_key, SECRET_KEY_FALLBACKS)):
+    raise BadVariable("SECRET_KEY_FALLBACKS", "…", f"old keys between commas, each {STRONG_KEY_DESCRIPTION}")
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
@@ -194,7 +198,10 @@ PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
 
 # --- E-mail -----------------------------------------------------------------------------------------------------------
-_mail = read_email_url(env.text("EMAIL_URL", "consolemail://"))
+_email_url = env.text("EMAIL_URL", "dummymail://" if PRODUCTION else "consolemail://")
+if PRODUCTION and _email_url.startswith("consolemail"):
+    raise BadVariable("EMAIL_URL", "consolemail://", "a mail server when APP_ENV is production: logs show reset links")
+_mail = read_email_url(_email_url)
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
@@ -203,7 +210,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": read_database_url(env.text("DATABASE_URL", "sqlite:///db.sqlite3"), BASE_DIR)}
+DATABASES = {"default": read_database(env, BASE_DIR)}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

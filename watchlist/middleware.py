@@ -1,12 +1,14 @@
 """Defines middleware for trusted proxies, web sessions, private sites, and what is unavailable."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -19,6 +21,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
+from watchlist.accounts.signed_sessions import renew_signature
 from watchlist.api.chart_json import make_chart_error
 from watchlist.errors import TooManyHashes
 
@@ -71,6 +74,19 @@ class ProlongSessionMiddleware(MiddlewareMixin):
         if session is not None and session.accessed and session.can_be_prolonged:
             session.modified = True
         return response
+
+
+class RenewSignatureMiddleware(MiddlewareMixin):
+    """Signs web sessions with SECRET_KEY that one of SECRET_KEY_FALLBACKS has signed. Unused without such keys."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not settings.SECRET_KEY_FALLBACKS:
+            raise MiddlewareNotUsed
+        super().__init__(get_response)
+
+    def process_request(self, request: HttpRequest) -> None:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            renew_signature(request.session)
 
 
 class PrivateSiteMiddleware(LoginRequiredMiddleware):

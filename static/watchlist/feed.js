@@ -4,6 +4,7 @@ import { PriceSocket } from "./socket.js";
 
 const FAILURES_BEFORE_REASON = 2;
 const FAILURES_BEFORE_FALLBACK = 3;
+const KICKED = 4504; // by the operator
 const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
 const MAX_DELAY_MS = 5000; // of the socket's next attempt
 const MAX_DELAY_BESIDE_STREAM_MS = 60000;
@@ -68,6 +69,7 @@ export class PriceFeed {
       this.#fallback?.stop();
       this.#setMode("");
       if (state.name === "refused") this.#handlers.onRefused?.(state.code);
+      if (state.code === KICKED) this.#explain(true);
     }
     this.#handlers.onChange();
   }
@@ -114,8 +116,13 @@ export class PriceFeed {
   #fallBack() {
     this.#startFallback();
     if (this.#socket.failures < FAILURES_BEFORE_REASON || document.hidden) return;
-    const show = (reason) => this.#status.setRefusalReason(reason);
-    fetchRefusalReason().then(show, () => show(""));
+    this.#explain(false);
+  }
+
+  #explain(isKicked) {
+    fetch("/ws/status", { cache: "no-store" })
+      .then(async (answer) => (await import("./refusals.js")).explain(answer, this.#status, this.#socket, isKicked))
+      .catch(() => this.#status.setRefusalReason(""));
   }
 
   async #startFallback() {
@@ -136,14 +143,4 @@ export class PriceFeed {
     }
     if (this.#needsFallback && this.#symbols.length) this.#fallback.start(this.#symbols);
   }
-}
-
-// Why the gateway refuses connections, as text; empty if it accepts them.
-async function fetchRefusalReason() {
-  const answer = await fetch("/ws/status", { cache: "no-store" });
-  if (!answer.ok) return "";
-  const { ok, reason } = await answer.json();
-  if (ok) return "";
-  const { REASONS } = await import("./refusals.js");
-  return REASONS[reason] ?? "";
 }

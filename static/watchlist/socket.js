@@ -97,6 +97,11 @@ export class PriceSocket {
     }
   }
 
+  retry() {
+    this.#isRefused = false;
+    this.check();
+  }
+
   #isOpen() {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
@@ -216,7 +221,7 @@ export class PriceSocket {
     this.#drop();
     this.#isMoving = code === SENT_AWAY && this.#attempt === 0;
     if (mayReconnect(code)) this.#retryLater();
-    else this.#stop(code);
+    else this.stop(code);
   }
 
   #retryLater() {
@@ -225,7 +230,10 @@ export class PriceSocket {
     this.#handlers.onState(this.#isMoving ? { name: "moving" } : { name: "waiting", until: performance.now() + delay });
   }
 
-  #stop(code) {
+  // No reconnecting until `retry`.
+  stop(code) {
+    clearTimeout(this.#retryTimer);
+    if (this.#socket) this.#drop();
     this.#isRefused = true;
     this.#handlers.onState({ name: "refused", code });
   }

@@ -67,7 +67,10 @@ export class Status {
     if (this.isPaused) return ["paused", "Paused", ageText];
     if (this.fallback === "polling") return ["delayed", "Delayed: polling", ageText];
     if (!this.fallback) {
-      if (name === "refused") return ["offline", "Offline", code === 4506 ? "sign in again" : `connection refused (${code})`];
+      if (name === "refused") {
+        const reason = code === 4506 ? "sign in again" : `connection refused (${code})`;
+        return ["offline", "Offline", this.#refusalReason || reason];
+      }
       if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
       if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
       if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];

@@ -3,21 +3,36 @@
 import fcntl
 import os
 
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 POSTGRES_LOCK = 0x73746F636B  # any number that other programs do not use
+claims: list[BaseDatabaseWrapper] = []
+"""The connections that hold the claims of this process, so that they stay open."""
 
 
 def claim_database() -> bool:
     """Claims the database until this process ends. Returns False if another process has claimed the database."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [POSTGRES_LOCK])
-            return bool(cursor.fetchone()[0])
+        return _lock_in_transaction()
     # The claim on an SQLite file is a lock on a file beside it. This lock file is never removed.
     name = str(connection.settings_dict["NAME"])
     in_memory = name == ":memory:" or name.startswith("file:memorydb_")
     return in_memory or _lock(name + ".stack")
+
+
+def _lock_in_transaction() -> bool:
+    # The lock belongs to a transaction that never ends, because pgbouncer gives a session's lock to other programs.
+    claim = connections.create_connection(connection.alias)
+    claim.set_autocommit(False)
+    with claim.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [POSTGRES_LOCK])
+        is_claimed = bool(cursor.fetchone()[0])
+    if is_claimed:
+        claims.append(claim)
+    else:
+        claim.close()
+    return is_claimed
 
 
 def _lock(path: str) -> bool:

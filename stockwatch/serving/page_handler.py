@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
+from django.core.signals import request_finished
+from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -56,6 +58,7 @@ class PageHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._slots = Slots(SLOTS, SLOT_SECONDS)
+        request_finished.connect(close_connections)
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002 - the signature of Django
         """Builds the chain of middlewares. `is_async` is ignored: the chain runs in a thread."""
@@ -68,3 +71,13 @@ class PageHandler(ASGIHandler):
         if access is not None:
             access.note(request)
         return response
+
+
+def close_connections(**_: object) -> None:
+    """Closes the database connections of this thread at the end of a request. The thread ends with its request.
+
+    Django would keep them open for CONN_MAX_AGE, for a next request that this thread never gets.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:  # a test holds its transaction open
+            connection.close()

@@ -26,6 +26,7 @@ from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
 from watchlist.gateway.relay.layer import RelayLayer
+from watchlist.gateway.sockets.access_lines import access_lines
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
@@ -135,6 +136,9 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
 def wants_access_line(logger: str, event: str) -> bool:
     """Returns whether an access line is to be written. `has_room` describes the arguments."""
     return settings.LOGGER_ACCESS and has_room(logger, event)
+
+
+access_lines.wants_line = wants_access_line
 
 
 def build_application(django_application: Any) -> Application:

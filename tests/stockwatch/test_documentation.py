@@ -22,7 +22,12 @@ TARGETS = (
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/deploy/*.md"),
+        *ROOT.glob("examples/*.md"),
+    ]
 )
 FOLDERS = ("feeds", "watchlist", "stockwatch", "tests", "static", "templates", "docs", "examples")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")

@@ -301,6 +301,9 @@ def test_names_and_defaults_of_variables_are_recorded_in_order():
     assert list(environment.defaults) == ["A", "B", "C_*"]
 
 
+STRONG_KEY = "a key for this test that is long enough for production: 0123456789"
+
+
 def run_check(**variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), "check"]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
@@ -333,6 +336,19 @@ def test_production_with_error_pages_for_developers_does_not_start():
         "stockwatch: DEBUG='true' cannot be used: it must be false when APP_ENV is production"
     )
     assert ended.stderr.count("\n") == 1
+
+
+def test_production_with_reset_links_in_its_log_does_not_start():
+    ended = run_check(APP_ENV="production", SECRET_KEY=STRONG_KEY, EMAIL_URL="consolemail://")
+    reason = "it must be a mail server when APP_ENV is production: logs show reset links"
+    assert (ended.returncode, ended.stderr) == (1, f"stockwatch: EMAIL_URL='…' cannot be used: {reason}\n")
+
+
+def test_production_without_a_mail_server_sends_no_e_mail():
+    code = "from stockwatch import settings; print(settings.EMAIL_BACKEND)"
+    variables = {"APP_ENV": "production", "SECRET_KEY": STRONG_KEY}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert ended.stdout == "django.core.mail.backends.dummy.EmailBackend\n"
 
 
 def test_recorder_and_processor_cannot_share_a_group():

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stockwatch.environment import BadVariable
-from stockwatch.server_urls import read_database_url, read_email_url
+from stockwatch.environment import BadVariable, Environment
+from stockwatch.server_urls import read_database, read_database_url, read_email_url
 from tests.support.project_copy import copy_project, read_settings
 
 ROOT_FOLDER = Path("/srv/stockwatch")
@@ -48,6 +48,69 @@ def test_an_invalid_database_url_is_refused_without_being_repeated(url: str):
     with pytest.raises(BadVariable) as raised:
         read_database_url(url, ROOT_FOLDER)
     assert str(raised.value).startswith("stockwatch: DATABASE_URL='…' cannot be used: it must be such as sqlite:///")
+    assert "hunter2" not in str(raised.value)
+
+
+POSTGRES = "postgres://user:hunter2@db:5432/stock"
+
+
+def read(**variables: str) -> dict:
+    """Returns Django's settings for these variables, whose names are without the prefix `DATABASE_`."""
+    return read_database(Environment({f"DATABASE_{name}": value for name, value in variables.items()}), ROOT_FOLDER)
+
+
+def test_an_authority_makes_programs_verify_certificate_and_host_name():
+    options = read(URL=POSTGRES, CA_FILE="/ca.pem", CERT_FILE="/own.pem", KEY_FILE="/own.key")["OPTIONS"]
+    assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "/ca.pem")
+    assert (options["sslcert"], options["sslkey"]) == ("/own.pem", "/own.key")
+
+
+def test_a_client_certificate_without_an_authority_requires_tls():
+    assert read(URL=POSTGRES, CERT_FILE="/own.pem", KEY_FILE="/own.key")["OPTIONS"]["sslmode"] == "require"
+
+
+def test_the_query_of_a_url_can_say_everything_about_tls():
+    options = read(URL=POSTGRES + "?sslmode=verify-ca&sslrootcert=/other.pem", CA_FILE="/ca.pem")["OPTIONS"]
+    assert (options["sslmode"], options["sslrootcert"]) == ("verify-ca", "/other.pem")
+
+
+def test_queries_end_after_30_seconds_and_options_of_the_url_are_kept():
+    assert read(URL=POSTGRES)["OPTIONS"]["options"] == "-c statement_timeout=30000"
+    url = POSTGRES + "?options=-c%20work_mem%3D1MB"
+    assert read(URL=url, STATEMENT_TIMEOUT="1500ms")["OPTIONS"]["options"] == (
+        "-c statement_timeout=1500 -c work_mem=1MB"
+    )
+    assert "options" not in read(URL=POSTGRES, STATEMENT_TIMEOUT="0s")["OPTIONS"]
+
+
+def test_connections_are_kept_for_a_minute_and_tested_before_each_use():
+    database = read(URL=POSTGRES)
+    assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (60.0, True)
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is False
+    assert read(URL=POSTGRES, CONN_MAX_AGE="0s")["CONN_MAX_AGE"] == 0
+
+
+def test_pgbouncer_gets_neither_cursors_of_the_server_nor_start_up_parameters():
+    database = read(URL=POSTGRES, PGBOUNCER="true")
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert "options" not in database["OPTIONS"]
+    assert "options" not in read(URL=POSTGRES, PGBOUNCER="true", STATEMENT_TIMEOUT="0s")["OPTIONS"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"CA_FILE": "/ca.pem"}, "DATABASE_CA_FILE"),
+        ({"CERT_FILE": "/own.pem", "KEY_FILE": "/own.key"}, "DATABASE_CERT_FILE"),
+        ({"PGBOUNCER": "true"}, "DATABASE_PGBOUNCER"),
+        ({"URL": POSTGRES, "CERT_FILE": "/own.pem"}, "DATABASE_CERT_FILE"),
+        ({"URL": POSTGRES, "KEY_FILE": "/own.key"}, "DATABASE_CERT_FILE"),
+        ({"URL": POSTGRES, "PGBOUNCER": "true", "STATEMENT_TIMEOUT": "5s"}, "DATABASE_STATEMENT_TIMEOUT"),
+    ],
+)
+def test_variables_that_contradict_each_other_are_refused(variables: dict[str, str], name: str):
+    with pytest.raises(BadVariable, match=f"^stockwatch: {name}=") as raised:
+        read(**variables)
     assert "hunter2" not in str(raised.value)
 
 

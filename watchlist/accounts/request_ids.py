@@ -1,4 +1,4 @@
-"""Chooses the id under which the log lines of a request or a socket can be found. Pure."""
+"""Chooses the id under which the log lines of a request or a socket can be found."""
 
 import re
 from collections.abc import Sequence

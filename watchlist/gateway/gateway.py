@@ -5,6 +5,7 @@ The gateway starts at the first connection, because the parts need the running e
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -92,7 +93,8 @@ class Gateway:
         database if the first reading of the tickers fails.
         """
         if self._start_task is None:
-            self._start_task = asyncio.ensure_future(self._start())
+            # The log lines of the started tasks must not name the connection that happens to be the first one.
+            self._start_task = asyncio.get_running_loop().create_task(self._start(), context=Context())
         await asyncio.shield(self._start_task)
         await self.ticker_changes.wait_loaded()
         assert self._connection_rate is not None  # noqa: S101 - `_start` has set it

@@ -10,6 +10,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import close_old_connections
 from django.http import HttpRequest
 
+from watchlist.accounts.signed_sessions import renew_signature
+
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
@@ -47,6 +49,7 @@ def find_account_session(key: str) -> AccountSession | None:
     close_old_connections()
     request = HttpRequest()
     request.session = SessionStore(key)
+    renew_signature(request.session)  # not stored: otherwise get_user would replace the session of the person
     account = get_user(request)
     if not account.is_authenticated or account.pk is None:
         return None

@@ -205,3 +205,56 @@ def test_no_frame_breaks_the_connection(page: Page):
     updates, _, socket_count = run_module(page, "socket", FRAMES, [*odd, update])
     assert updates == [{"symbol": "A", "price": 5, "timestamp": 1, "seq_id": 1}]
     assert socket_count == 1
+
+
+KICKED = """
+const { Status } = await import("/static/watchlist/status.js");
+const sockets = [];
+window.WebSocket = class { constructor() { sockets.push(this); } close() {} send() {} };
+const timers = [];
+const answers = [...given];
+window.fetch = async () => ({ ok: true, json: async () => answers.shift() });
+const setRealTimeout = window.setTimeout;
+window.setTimeout = (callback, delay) => timers.push({ callback, delay });
+const element = document.createElement("div");
+element.innerHTML = "<span></span><small></small>";
+const announcer = document.createElement("div");
+announcer.innerHTML = "<p></p><p></p>";
+const status = new Status(element, announcer);
+const feed = new module.PriceFeed(status, { onChange: () => {}, onService: () => {} });
+const waits = () => timers.filter(({ delay }) => delay >= 30000).map(({ delay }) => delay);
+const settle = () => new Promise((resolve) => setRealTimeout(resolve, 0));
+const until = async (isDone) => { while (!isDone()) await settle(); };
+feed.setSymbols(["A"]);
+"""
+
+
+def test_a_page_that_the_operator_kicks_says_so_and_connects_again_after_the_refusal(page: Page):
+    body = """
+    sockets[0].onclose({ code: 4504 });
+    feed.check();
+    await until(() => waits().length);
+    const shown = element.querySelector("small");
+    status.paint(1000, Infinity, 0);
+    const text = shown.textContent;
+    const before = sockets.length;
+    timers.find(({ delay }) => delay === 540000).callback();
+    return [text, before, waits(), sockets.length];
+    """
+    refused = {"ok": False, "status": 429, "reason": "refused by operator", "retry_after": 540}
+    found = run_module(page, "feed", KICKED + body, [refused])
+    assert found == ["The operator closed this connection", 1, [540_000], 2]
+
+
+def test_a_page_that_the_operator_refuses_stops_its_attempts(page: Page):
+    body = """
+    sockets[0].onclose({ code: 1006 });
+    timers.findLast(({ delay }) => delay < 1000).callback();
+    sockets[1].onclose({ code: 1006 });
+    await until(() => waits().length);
+    status.paint(1000, Infinity, 0);
+    return [element.querySelector("small").textContent, waits(), sockets.length];
+    """
+    refused = {"ok": False, "status": 429, "reason": "refused by operator", "retry_after": 540}
+    found = run_module(page, "feed", KICKED + body, [refused, refused])
+    assert found == ["The operator closed this connection", [540_000], 2]

@@ -11,12 +11,17 @@ from tests.support.browser.site import Site
 pytestmark = pytest.mark.browser
 
 
+class SpreadSite(Site):
+    """A site whose pages get static files and prices from another host."""
+
+    def _environment(self) -> dict[str, str]:
+        other = f"http://localhost:{self.port}"
+        return super()._environment() | {"STATIC_URL": f"{other}/static/", "SOCKET_ORIGIN": other}
+
+
 @pytest.fixture
 def spread_site() -> Iterator[Site]:
-    with Site() as site:
-        site.kill_server()
-        other = f"http://localhost:{site.port}"
-        site.start_server(STATIC_URL=f"{other}/static/", SOCKET_ORIGIN=other)
+    with SpreadSite() as site:
         yield site
 
 

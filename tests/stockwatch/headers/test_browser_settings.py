@@ -81,5 +81,5 @@ def test_the_cookie_of_a_web_session_can_be_for_a_domain():
     "text", ["org", ".example.org", "https://example.org", "example.org; Path=/", "a." * 127 + "a"]
 )
 def test_other_domains_are_refused(text: str):
-    with pytest.raises(BadVariable, match=r"it must be empty, or a domain such as example\.org"):
+    with pytest.raises(BadVariable, match="it must be empty, or a domain such as"):
         read_session_domain(make(SESSION_DOMAIN=text))

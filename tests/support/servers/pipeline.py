@@ -3,15 +3,13 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from websockets.sync.client import ClientConnection
 
 from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, SYMBOLS, receive_frame
 from tests.support.servers.commands import Command
-
-SUBSCRIBE = json.dumps({"action": "subscribe", "payload": {"symbols": SYMBOLS}})
 
 
 class Programs:
@@ -40,13 +38,13 @@ class Programs:
 
 
 class SocketClient:
-    """A client of `/ws` that is subscribed to all symbols."""
+    """A client of `/ws` that is subscribed to some symbols, or to all of SYMBOLS."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, symbols: Iterable[str] = SYMBOLS) -> None:
         self.socket = socket
-        self.socket.send(SUBSCRIBE)
-        self.numbers: dict[str, list[int]] = {symbol: [] for symbol in SYMBOLS}
+        self.numbers: dict[str, list[int]] = {symbol: [] for symbol in symbols}
         """The seq_ids of the updates of each symbol, in the order of arrival."""
+        self.socket.send(json.dumps({"action": "subscribe", "payload": {"symbols": list(self.numbers)}}))
 
     def receive_until(self, *symbols: str, after: int) -> None:
         """Receives until each of these symbols has an update that is newer than `after`, in unix microseconds."""

@@ -26,6 +26,7 @@ from watchlist.gateway.front.frames import (
 from watchlist.gateway.front.front_socket import FrontSocket
 from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import MAX_MESSAGE_BYTES, CloseCode
+from watchlist.gateway.sockets.access_lines import SOCKET, ConnectionAccess
 from watchlist.gateway.sockets.admission import Admitted, open_session
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
@@ -39,10 +40,16 @@ A smaller message above MAX_MESSAGE_BYTES closes the socket with code 4502.
 """
 
 
+NO_STATUS = 1005
+"""The close code of a client that sends none, as RFC 6455 names it."""
+
+
 class FrontConnection(FrontSocket):
     """One accepted WebSocket. `start` opens the session."""
 
     __slots__ = ("_compressor", "_reader")
+
+    route = SOCKET
 
     def __init__(
         self,
@@ -50,8 +57,9 @@ class FrontConnection(FrontSocket):
         connections: Connections,
         lingering: LingeringSockets,
         extension: Deflate | None = None,
+        connection_id: str = "",
     ) -> None:
-        super().__init__(sock, connections, lingering)
+        super().__init__(sock, connections, lingering, ConnectionAccess(connection_id))
         self._compressor = None if extension is None else extension.compressor
         self._reader = FrameReader(MAX_MESSAGE_BYTES, extension)
 
@@ -69,6 +77,7 @@ class FrontConnection(FrontSocket):
         self._push(ping_frame())
 
     def close(self, code: int) -> None:
+        self._access.code = int(code)
         self._send_close(int(code).to_bytes(2, "big"))
 
     def _send_close(self, code: bytes) -> None:
@@ -106,6 +115,7 @@ class FrontConnection(FrontSocket):
         if not session.count_frame(now):
             self._depart()
         elif isinstance(event, TextMessage):
+            self._access.messages += 1
             session.receive_text(event.text, now)
         elif isinstance(event, BinaryMessage):
             session.receive_bytes(now)
@@ -119,6 +129,8 @@ class FrontConnection(FrontSocket):
     def _receive_last(self, session: Session, event: Close | TooLarge | Failure, now: float) -> None:
         """Answers the client's last event with a close frame, and ends the session."""
         if isinstance(event, Close):
+            if not self._closing:
+                self._access.code = int.from_bytes(event.code[:2], "big") or NO_STATUS
             self._send_close(event.code)
         elif isinstance(event, Failure):
             self.close(event.code)

@@ -6,6 +6,7 @@
 import socket
 
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.sockets.access_lines import ConnectionAccess, access_lines
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 
@@ -16,14 +17,18 @@ class FrontSocket:
     Subclasses open the session, and read what the client sends.
     """
 
-    __slots__ = ("_closing", "_connections", "_ended", "_lingering", "_rest", "_session", "_sock")
+    __slots__ = ("_access", "_closing", "_connections", "_ended", "_lingering", "_rest", "_session", "_sock")
 
     direct = True
+    route = ""
 
-    def __init__(self, sock: socket.socket, connections: Connections, lingering: LingeringSockets) -> None:
+    def __init__(
+        self, sock: socket.socket, connections: Connections, lingering: LingeringSockets, access: ConnectionAccess
+    ) -> None:
         self._sock = sock
         self._connections = connections
         self._lingering = lingering
+        self._access = access
         self._session: Session | None = None
         self._rest: bytes | None = None
         """Bytes that the socket has not taken yet. None if the socket has taken all bytes."""
@@ -51,6 +56,10 @@ class FrontSocket:
 
     def release(self) -> None:
         """Does nothing, because the connection releases its session in `_end_session`."""
+
+    @property
+    def connection_id(self) -> str:
+        return self._access.connection_id
 
     # --- the handler of the poller ----------------------------------------------------------------------------------
 
@@ -90,3 +99,4 @@ class FrontSocket:
         session, self._session = self._session, None
         if session is not None:
             self._connections.end(session)
+            access_lines.note_end(self.route, session, self._access)

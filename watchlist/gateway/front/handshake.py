@@ -43,10 +43,11 @@ def _is_upgrade(headers: Mapping[str, str]) -> bool:
     )
 
 
-def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
+def accept_response(upgrade: Upgrade, extensions: str = "", connection_id: str = "") -> bytes:
     """Returns the response that accepts the upgrade.
 
-    `extensions` is the value of the header Sec-WebSocket-Extensions. An empty text leaves the header out.
+    `extensions` is the value of the header Sec-WebSocket-Extensions, `connection_id` that of X-Request-ID. An empty
+    text leaves the header out.
     """
     digest = sha1(upgrade.headers["sec-websocket-key"].encode() + ACCEPT_KEY, usedforsecurity=False).digest()
     lines = [
@@ -58,14 +59,18 @@ def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
     ]
     if extensions:
         lines.append(b"Sec-WebSocket-Extensions: " + extensions.encode())
+    if connection_id:
+        lines.append(b"X-Request-ID: " + connection_id.encode())
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def refusal_response(status: int, phrase: str, retry_after: int = 0) -> bytes:
+def refusal_response(status: int, phrase: str, retry_after: int = 0, connection_id: str = "") -> bytes:
     """Returns a response without a body that refuses the upgrade.
 
-    `retry_after` is the value of the header Retry-After in seconds. 0 leaves the header out.
+    `retry_after` is the value of the header Retry-After in seconds, `connection_id` that of X-Request-ID. 0 or an empty
+    text leaves the header out.
     """
-    retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
-    head = f"HTTP/1.1 {status} {phrase}\r\nServer: stockwatch\r\n{retry}"
+    headers = f"Retry-After: {retry_after}\r\n" if retry_after else ""
+    headers += f"X-Request-ID: {connection_id}\r\n" if connection_id else ""
+    head = f"HTTP/1.1 {status} {phrase}\r\nServer: stockwatch\r\n{headers}"
     return f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()

@@ -135,5 +135,5 @@ def run_handler(handler: Handler, call: Callable[[], None]) -> None:
     try:
         call()
     except Exception:
-        log.exception("connection failed")
+        log.exception("connection failed", connection_id=getattr(handler, "connection_id", None))
         handler.on_error()  # in an open socket, the same event would raise the error again

@@ -6,6 +6,7 @@ from contextlib import suppress
 from watchlist.gateway.front.front_socket import FrontSocket
 from watchlist.gateway.front.lingering import LingeringSockets, receive
 from watchlist.gateway.protocol import CloseCode
+from watchlist.gateway.sockets.access_lines import STREAM, ConnectionAccess
 from watchlist.gateway.sockets.admission import Admitted
 from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
 from watchlist.gateway.streams.stream_query import StreamQuery
@@ -26,8 +27,12 @@ class FrontStream(FrontSocket):
 
     __slots__ = ("_input_bytes",)
 
-    def __init__(self, sock: socket.socket, connections: Connections, lingering: LingeringSockets) -> None:
-        super().__init__(sock, connections, lingering)
+    route = STREAM
+
+    def __init__(
+        self, sock: socket.socket, connections: Connections, lingering: LingeringSockets, connection_id: str = ""
+    ) -> None:
+        super().__init__(sock, connections, lingering, ConnectionAccess(connection_id, code=None))
         self._input_bytes = 0
 
     def start(self, admitted: Admitted, query: StreamQuery) -> None:

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from watchlist.gateway.front.lingering import LingeringSockets
 from watchlist.gateway.front.plain_request import PlainRequest
 from watchlist.gateway.front.stream import FrontStream
 from watchlist.gateway.front.upgrades import drop_request, send_response
 from watchlist.gateway.protocol import BadRequest
+from watchlist.gateway.sockets.access_lines import STREAM, access_lines, choose_connection_id
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.refusal import Refusal
@@ -41,24 +44,37 @@ class Streams:
         self._tune()
         if not drop_request(sock, request.size):
             return
+        # The options of `/ws` have no meaning here, so the checks get no query.
+        checked = ConnectionRequest(request.headers, b"", peer)
+        connection_id = choose_connection_id(checked, self._connections.context.limits)
         try:
             query = parse_stream_query(request.query, self._connections.context.limits.max_symbols)
         except BadRequest as error:
-            self._refuse(sock, Problem(400, "query", error.message))
+            self._refuse(sock, checked, connection_id, Problem(400, "query", error.message))
             return
         self._connections.add_pending()
-        # The options of `/ws` have no meaning here, so the checks get no query.
-        checked = ConnectionRequest(request.headers, b"", peer)
-        self._admission.begin(checked, partial(self._answer, sock, request.headers.get("origin"), query))
+        with bound_contextvars(connection_id=connection_id):
+            self._admission.begin(checked, partial(self._answer, sock, checked, connection_id, query))
 
-    def _answer(self, sock: socket.socket, origin: str | None, query: StreamQuery, result: Admitted | Refusal) -> None:
+    def _answer(
+        self,
+        sock: socket.socket,
+        request: ConnectionRequest,
+        connection_id: str,
+        query: StreamQuery,
+        result: Admitted | Refusal,
+    ) -> None:
         self._connections.remove_pending()
         checked = check_symbols(self._connections, result, query)
         if isinstance(checked, Problem):
-            self._refuse(sock, checked)
-        elif send_response(sock, write_head(200, "OK", stream_headers(origin, self._admission.private))):
-            FrontStream(sock, self._connections, self._lingering).start(checked, query)
+            self._refuse(sock, request, connection_id, checked)
+            return
+        headers = stream_headers(request.headers.get("origin"), self._admission.private)
+        if send_response(sock, write_head(200, "OK", [*headers, ("X-Request-ID", connection_id)])):
+            FrontStream(sock, self._connections, self._lingering, connection_id).start(checked, query)
 
-    def _refuse(self, sock: socket.socket, problem: Problem) -> None:
-        self._connections.context.counts.refused[problem.reason] += 1
-        self._lingering.add(sock, write_problem(problem), watched=False)
+    def _refuse(self, sock: socket.socket, request: ConnectionRequest, connection_id: str, problem: Problem) -> None:
+        context = self._connections.context
+        context.counts.refused[problem.reason] += 1
+        access_lines.note_refusal(STREAM, request, connection_id, context.limits, problem.status, problem.reason)
+        self._lingering.add(sock, write_problem(problem, connection_id), watched=False)

@@ -4,10 +4,13 @@ import socket
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from watchlist.gateway.front.connection import FrontConnection
 from watchlist.gateway.front.extensions import Deflate, negotiate
 from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_response
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.sockets.access_lines import SOCKET, access_lines, choose_connection_id
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import NOTSENT_LOWAT_BYTES
@@ -35,8 +38,10 @@ class Upgrades:
         if not drop_request(sock, upgrade.size):
             return
         request = ConnectionRequest(upgrade.headers, upgrade.query, peer, is_socket=True)
+        connection_id = choose_connection_id(request, self._connections.context.limits)
         self._connections.add_pending()
-        self._admission.begin(request, partial(self._answer, sock, upgrade))
+        with bound_contextvars(connection_id=connection_id):
+            self._admission.begin(request, partial(self._answer, sock, upgrade, request, connection_id))
 
     def tune(self) -> None:
         """Tunes the process at the first call."""
@@ -44,20 +49,32 @@ class Upgrades:
             self._tuned = True
             tune_server()
 
-    def _answer(self, sock: socket.socket, upgrade: Upgrade, result: Admitted | Refusal) -> None:
+    def _answer(
+        self,
+        sock: socket.socket,
+        upgrade: Upgrade,
+        request: ConnectionRequest,
+        connection_id: str,
+        result: Admitted | Refusal,
+    ) -> None:
         self._connections.remove_pending()
         if isinstance(result, Refusal):
-            self._connections.context.counts.refused[result.reason] += 1
-            response = refusal_response(result.status, PHRASES[result.status], result.retry_after)
-            self._lingering.add(sock, response, watched=False)
+            self._refuse(sock, request, connection_id, result)
             return
         extension = negotiate(upgrade.offered_extensions, result.options, self._deflate)
-        response = accept_response(upgrade, extension.response if extension is not None else "")
+        response = accept_response(upgrade, extension.response if extension is not None else "", connection_id)
         if send_response(sock, response):
             counts = self._connections.context.counts
             counts.direct_writes = True
             counts.compressed += extension is not None
-            FrontConnection(sock, self._connections, self._lingering, extension).start(result)
+            FrontConnection(sock, self._connections, self._lingering, extension, connection_id).start(result)
+
+    def _refuse(self, sock: socket.socket, request: ConnectionRequest, connection_id: str, refusal: Refusal) -> None:
+        context, status = self._connections.context, refusal.status
+        context.counts.refused[refusal.reason] += 1
+        access_lines.note_refusal(SOCKET, request, connection_id, context.limits, status, refusal.reason)
+        response = refusal_response(status, PHRASES[status], refusal.retry_after, connection_id)
+        self._lingering.add(sock, response, watched=False)
 
 
 def drop_request(sock: socket.socket, size: int) -> bool:

@@ -7,6 +7,7 @@ several waiting connections. If Redis does not answer, the connections are accep
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
@@ -103,7 +104,8 @@ class ConnectionRate:
         """Calls `done` later with the result of `seconds_to_wait`."""
         self._waiting.append(Check(subject, spend, done))
         if self._task is None:
-            self._task = asyncio.ensure_future(self._answer_all())
+            # The task also answers other connections, so its log lines must not name this one.
+            self._task = asyncio.get_running_loop().create_task(self._answer_all(), context=Context())
 
     async def _answer_all(self) -> None:
         try:

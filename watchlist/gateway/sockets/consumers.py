@@ -3,10 +3,18 @@
 from typing import Any
 
 from channels.consumer import AsyncConsumer
+from structlog.contextvars import bound_contextvars
 
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.sockets.admission import Admission, Admitted, open_session
+from watchlist.gateway.sockets.access_lines import (
+    NO_CLOSE_CODE,
+    SOCKET,
+    ConnectionAccess,
+    access_lines,
+    choose_connection_id,
+)
+from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest, open_session
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import EXTENSION, DaphneTransport
@@ -27,18 +35,30 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
 
     # Replaces the dispatch of Channels, which switches to a thread at each event to close database connections.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._connections.pending():
-            result = await self._admission.check(scope)
-            if isinstance(result, Refusal):
-                self._connections.context.counts.refused[result.reason] += 1
-                await refuse(scope, receive, send, result)
-                return
-            session = await self._accept(scope, receive, send, result)
-        if session is not None:
-            try:
-                await self._read_events(session, receive)
-            finally:
-                self._connections.end(session)
+        request = ConnectionRequest.from_scope(scope)
+        access = ConnectionAccess(choose_connection_id(request, self._connections.context.limits))
+        with bound_contextvars(connection_id=access.connection_id):
+            with self._connections.pending():
+                result = await self._admission.check_request(request)
+                if isinstance(result, Refusal):
+                    self._note_refusal(request, access.connection_id, result)
+                    await refuse(scope, receive, send, result)
+                    return
+                session = await self._accept(scope, receive, send, result)
+            if session is not None:
+                await self._serve(session, receive, access)
+
+    def _note_refusal(self, request: ConnectionRequest, connection_id: str, refusal: Refusal) -> None:
+        context = self._connections.context
+        context.counts.refused[refusal.reason] += 1
+        access_lines.note_refusal(SOCKET, request, connection_id, context.limits, refusal.status, refusal.reason)
+
+    async def _serve(self, session: Session, receive: Receive, access: ConnectionAccess) -> None:
+        try:
+            await self._read_events(session, receive, access)
+        finally:
+            self._connections.end(session)
+            access_lines.note_end(SOCKET, session, access)
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
         """Accepts the upgrade. Returns the new session, or None if the connection has already ended."""
@@ -66,12 +86,14 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
             )
         return session
 
-    async def _read_events(self, session: Session, receive: Receive) -> None:
+    async def _read_events(self, session: Session, receive: Receive, access: ConnectionAccess) -> None:
         now = self._connections.context.clock.now
         while True:
             event: Any = await receive()
             if event["type"] == "websocket.disconnect":
+                access.code = event.get("code") or NO_CLOSE_CODE
                 return
+            access.messages += 1
             if event.get("text") is not None:
                 session.receive_text(event["text"], now())
             else:

@@ -35,10 +35,13 @@ def write_head(status: int, title: str, headers: Iterable[tuple[str, str]]) -> b
     return ("\r\n".join(lines) + "\r\nConnection: close\r\n\r\n").encode("latin-1")
 
 
-def write_problem(problem: Problem) -> bytes:
-    """Returns the whole response of a refused stream."""
+def write_problem(problem: Problem, connection_id: str = "") -> bytes:
+    """Returns the whole response of a refused stream, with the id of the connection if there is one."""
     body = problem.encode()
-    return write_head(problem.status, problem.title, problem_headers(problem, len(body))) + body
+    headers = problem_headers(problem, len(body))
+    if connection_id:
+        headers.append(("X-Request-ID", connection_id))
+    return write_head(problem.status, problem.title, headers) + body
 
 
 def _shared_with(origin: str | None, private: bool) -> Headers:

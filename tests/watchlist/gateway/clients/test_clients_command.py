@@ -152,6 +152,18 @@ def test_the_page_can_read_how_long_it_is_refused(gateways: tuple[GatewayProcess
     assert 1 <= status["retry_after"] <= 600
 
 
+def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProcess, GatewayProcess]):
+    _, second = gateways
+    command = [sys.executable, "manage.py", "watch", "AAPL", "--url", f"ws://{second.address}/ws"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    watching = subprocess.Popen(command, cwd=ROOT, env=os.environ | second.variables, **pipes)
+    wait_until(lambda: second.metric("connections") > 0, 60, "the connection")
+    succeed(second, "--kick", "127.0.0.1")
+    _, errors = watching.communicate(timeout=60)
+    assert watching.returncode == 1
+    assert errors.strip().endswith("closed with 4504: the operator closed this connection")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

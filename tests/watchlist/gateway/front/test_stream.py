@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import struct
 from functools import partial
@@ -61,7 +62,9 @@ def reset(client):
 
 async def test_a_stream_has_the_headers_of_server_sent_events(start_stream_front, tunings):
     _, head = await request_stream(start_stream_front())
-    assert head.split("\r\n") == [
+    lines = head.split("\r\n")
+    assert re.fullmatch("X-Request-ID: [0-9a-f]{16}", lines.pop(-4))
+    assert lines == [
         "HTTP/1.1 200 OK",
         "Server: stockwatch",
         "Content-Type: text/event-stream",

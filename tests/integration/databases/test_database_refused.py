@@ -10,7 +10,7 @@ from tests.support.servers.commands import Command
 from tests.support.servers.postgres import Postgres, started_postgres
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,20 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["migrate", "rungateway", "runkafkagen", "runrecorder", "purge", "showmigrations"])
+COMMANDS = [
+    "migrate",
+    "rungateway",
+    "runkafkagen",
+    "runrecorder",
+    "runalerts",
+    "rundelivery",
+    "runfeed",
+    "purge",
+    "showmigrations",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_password_ends_a_command_in_one_line(postgres: Postgres, command: str):
     url = postgres.address.replace("stockwatch@", "reader:hunter2@")
     variables = {"DATABASE_URL": url, "REDIS_ADDR": "127.0.0.1:1", "KAFKA_BROKERS": "127.0.0.1:1"}
