@@ -27,7 +27,7 @@ from tests.bench.measured_command import MeasuredCommand
 from tests.bench.serving import ROOT
 from tests.support.alerting.evaluation import alert
 from tests.support.alerting.rows import count_firings, store_alerts
-from tests.support.bars import UTC_EVERYWHERE
+from tests.support.recording.bars import UTC_EVERYWHERE
 from tests.support.waiting import wait_until
 from watchlist.alert_kinds import Kind, Side
 from watchlist.alerts.evaluator import Evaluator

@@ -19,8 +19,8 @@ from tests.exchanges.binance import BinanceExchange
 from tests.exchanges.coinbase import CoinbaseExchange
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.server import Exchange
-from tests.support.bars import UTC_DAYS
 from tests.support.history.exchange_bars import DAY_US, MINUTE_US, NOW, Row, add_trades, ledger_bars, open_backfill
+from tests.support.recording.bars import UTC_DAYS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_connections")]
 

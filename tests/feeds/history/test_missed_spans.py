@@ -8,7 +8,7 @@ from feeds.history import missed_spans
 from feeds.history.missed_spans import Incomplete, find_incomplete, read_spans, save_spans, touched_minutes
 from feeds.models import DayBar, MinuteBar, MissedSpan, Origin, Tape
 from feeds.records import Span
-from tests.support.bars import DAY_US, MINUTE_US
+from tests.support.recording.bars import DAY_US, MINUTE_US
 
 pytestmark = pytest.mark.django_db
 

@@ -2,7 +2,7 @@ import pytest
 import redis
 
 from stockwatch.local.redis_server import RedisServer
-from tests.support.recorder import RecorderFactory
+from tests.support.recording.recorder import RecorderFactory
 
 
 @pytest.fixture

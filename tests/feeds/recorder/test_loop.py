@@ -12,7 +12,7 @@ from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.records import Span, encode_missed
 from feeds.wire import Update
 from tests.support.kafka.fixtures import Produce, committed
-from tests.support.recorder import (
+from tests.support.recording.recorder import (
     NOON,
     SYMBOLS,
     RecorderFactory,

@@ -9,7 +9,7 @@ from feeds.recorder import loop, schedule
 from feeds.recorder.symbol_bars import MINUTE_US
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.kafka.fixtures import Produce, committed
-from tests.support.recorder import (
+from tests.support.recording.recorder import (
     NOON,
     SYMBOLS,
     RecorderFactory,

@@ -11,7 +11,7 @@ from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, BarSeries, SymbolBa
 from feeds.records import Span
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
-from tests.support.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS, UTC_EVERYWHERE
+from tests.support.recording.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS, UTC_EVERYWHERE
 
 SYMBOLS = ("AAPL", "BRK.B")
 

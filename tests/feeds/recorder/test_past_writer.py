@@ -7,9 +7,9 @@ from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
 from feeds.recorder.symbol_bars import MINUTE_US
 from feeds.sources.events import Bar
 from feeds.sources.simulated_past import DAY_COUNT, MINUTE_COUNT
-from tests.support.bars import UTC_DAYS
 from tests.support.kafka.fixtures import Produce
-from tests.support.recorder import (
+from tests.support.recording.bars import UTC_DAYS
+from tests.support.recording.recorder import (
     NOON,
     RecorderFactory,
     StopWhen,

@@ -14,7 +14,7 @@ from feeds.source_names import SIMULATED
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.bars import NO_OLDEST, UTC_DAYS
+from tests.support.recording.bars import NO_OLDEST, UTC_DAYS
 
 NOW = 29_922_480 * MINUTE_US
 

@@ -9,9 +9,9 @@ from feeds.models import DayBar, MinuteBar, Tape, Ticker
 from feeds.recorder.open_bars import OpenBars
 from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
 from feeds.wire import Update
-from tests.support.bars import DAY_US, NO_OLDEST
 from tests.support.kafka.fixtures import Produce
-from tests.support.recorder import NOON, RecorderFactory, StopWhen, make_feed, read_ring
+from tests.support.recording.bars import DAY_US, NO_OLDEST
+from tests.support.recording.recorder import NOON, RecorderFactory, StopWhen, make_feed, read_ring
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

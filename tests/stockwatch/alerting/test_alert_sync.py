@@ -8,7 +8,7 @@ from feeds.models import Ticker
 from feeds.source_names import SIMULATED
 from stockwatch.alerting.alert_sync import AlertSync
 from tests.support.alerting.evaluation import NOON, update_at
-from tests.support.bars import UTC_EVERYWHERE
+from tests.support.recording.bars import UTC_EVERYWHERE
 from watchlist.alert_models import Alert, AlertProgress, Firing
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.engine_storage import read_reference

@@ -11,7 +11,7 @@ from feeds.retry import Outage
 from feeds.wire import encode
 from stockwatch.alerting.engine import AlertEngine
 from tests.support.alerting.evaluation import NOON, update_at
-from tests.support.bars import UTC_EVERYWHERE
+from tests.support.recording.bars import UTC_EVERYWHERE
 from tests.support.records import Record
 from watchlist.alert_models import Alert, AlertProgress, Firing
 

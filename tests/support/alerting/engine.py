@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from feeds.store.feed_state import FeedState
 from stockwatch.alerting.engine import AlertEngine
-from tests.support.bars import UTC_EVERYWHERE
-from tests.support.recorder import CountingConsumer, StopWhen
+from tests.support.recording.bars import UTC_EVERYWHERE
+from tests.support.recording.recorder import CountingConsumer, StopWhen
 from watchlist.alerts.engine_state import EngineState
 
 

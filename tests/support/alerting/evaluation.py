@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
-from tests.support.bars import DAY_US, UTC_DAYS, UTC_EVERYWHERE
+from tests.support.recording.bars import DAY_US, UTC_DAYS, UTC_EVERYWHERE
 from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.evaluator import Evaluator
 from watchlist.alerts.records import AlertRecord, Close, FiringEvent, Progress

@@ -9,7 +9,7 @@ from feeds.feeder.network.http_client import HttpClient
 from feeds.history.backfill import Backfill
 from feeds.sources.adapter import Credentials, Source
 from tests.exchanges.server import Exchange
-from tests.support.bars import UTC_DAYS
+from tests.support.recording.bars import UTC_DAYS
 
 MINUTE_US = 60_000_000
 DAY_US = 1440 * MINUTE_US

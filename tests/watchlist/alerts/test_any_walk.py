@@ -13,7 +13,7 @@ from tests.support.alerting.evaluation import (
     run,
 )
 from tests.support.alerting.walks import SECOND_US, SYMBOLS, run_with_kills, walks
-from tests.support.bars import DAY_US, FIRST_DAY
+from tests.support.recording.bars import DAY_US, FIRST_DAY
 from watchlist.alert_kinds import Kind, Repeat, Side
 from watchlist.alerts.records import AlertRecord
 

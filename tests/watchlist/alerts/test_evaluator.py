@@ -4,7 +4,7 @@ import pytest
 
 from feeds.wire import Update
 from tests.support.alerting.evaluation import NOON, MemoryDatabase, alert, run, update_at
-from tests.support.bars import DAY_US, UTC_EVERYWHERE
+from tests.support.recording.bars import DAY_US, UTC_EVERYWHERE
 from watchlist.alert_kinds import Kind, Repeat, Side, State
 from watchlist.alerts.evaluator import Evaluator
 from watchlist.alerts.records import AlertRecord

@@ -5,7 +5,7 @@ import redis
 
 from feeds.recorder.symbol_bars import MINUTE_US
 from feeds.wire import Update
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 from watchlist.prices.bar_pages import DAY_SECONDS, MAX_SECONDS, MINUTE_SECONDS, BarPage, read_bar_page
 
 pytestmark = pytest.mark.django_db

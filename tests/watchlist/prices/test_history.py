@@ -6,7 +6,7 @@ import redis
 from feeds.models import MinuteBar
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.wire import Update
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 from watchlist.prices.candles import MAX_CANDLES
 from watchlist.prices.history import read_candles
 

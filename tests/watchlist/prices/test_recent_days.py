@@ -5,7 +5,7 @@ import redis
 
 from feeds.recorder.symbol_bars import MINUTE_US
 from feeds.wire import Update
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 from watchlist.prices.day import SPARKLINE_POINTS, Day
 from watchlist.prices.recent_days import read_days
 

@@ -10,7 +10,7 @@ from feeds.store.cluster.slots import key_slot, tag_prefix
 from feeds.store.connection import connect
 from feeds.store.quote_reader import read_quotes as read_admin_quotes
 from feeds.wire import Update, encode
-from tests.support.bars import open_bars_of
+from tests.support.recording.bars import open_bars_of
 from tests.support.servers.redis_cluster import RedisCluster
 from tests.support.waiting import wait_until
 from watchlist.accounts.sign_in_limit import clear_failures

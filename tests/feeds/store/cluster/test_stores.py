@@ -15,7 +15,7 @@ from feeds.store.holders import Holder
 from feeds.store.lease import Lease
 from feeds.store.ownership import Ownership
 from feeds.wire import Update
-from tests.support.bars import open_bars_of
+from tests.support.recording.bars import open_bars_of
 from tests.support.servers.redis_cluster import RedisCluster
 from tests.support.times import at
 from tests.support.waiting import wait_until

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from stockwatch.local.redis_server import RedisServer
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.alerting.evaluation import (
     update_at,
 )
 from tests.support.alerting.walks import SECOND_US, run_with_kills, walks
-from tests.support.bars import UTC_DAYS
+from tests.support.recording.bars import UTC_DAYS
 from watchlist.alert_kinds import Kind, Repeat, Side
 from watchlist.alerts.conditions import EXTREME_KINDS
 from watchlist.alerts.records import AlertRecord

@@ -8,7 +8,7 @@ from feeds.models import DayBar, Tape
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.store.connection import connect
 from feeds.wire import Update
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 from watchlist.alerts.kinds.recorded_prices import RecordedCloses, read_minutes, read_range
 from watchlist.prices.day import PriceRange
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from feeds.models import Ticker
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.recorded_bars import RecordedBars
+from tests.support.recording.recorded_bars import RecordedBars
 from tests.support.watchlist.alerts import make_alert
 from tests.support.watchlist.pages import notices_of, text_of
 from watchlist.alert_models import Alert

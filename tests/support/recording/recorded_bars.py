@@ -6,7 +6,7 @@ from feeds.recorder.recent_bars import RecentBars
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.bars import NO_OLDEST, UTC_EVERYWHERE
+from tests.support.recording.bars import NO_OLDEST, UTC_EVERYWHERE
 
 
 class RecordedBars:

@@ -21,7 +21,7 @@ from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.bars import UTC_DAYS, UTC_EVERYWHERE
+from tests.support.recording.bars import UTC_DAYS, UTC_EVERYWHERE
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
