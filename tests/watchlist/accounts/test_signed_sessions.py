@@ -6,6 +6,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
+from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 
@@ -78,6 +79,7 @@ async def test_a_socket_finds_the_account_and_leaves_the_web_session_as_it_is(pe
     after = await Session.objects.aget()
     assert (after.session_key, after.session_data) == (key, before.session_data)
     assert await read_versions([found]) == {found: {}}
+    await sync_to_async(connections.close_all)()
 
 
 async def sign_in_async(person: User) -> str:
