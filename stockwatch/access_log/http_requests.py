@@ -23,13 +23,13 @@ RequestHeaders = dict[bytes, bytes]
 
 
 class Access:
-    """What is known about one request. `PageHandler` sets `route` and `account`."""
+    """What is known about one request. `PageHandler` sets `route` and `account`; None stands for none."""
 
     __slots__ = ("account", "body_bytes", "request_id", "route", "status")
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.route = ""
+        self.route: str | None = None
         self.account: int | None = None
         self.status = CLIENT_LEFT
         self.body_bytes = 0
@@ -37,7 +37,7 @@ class Access:
     def note(self, request: Any) -> None:
         """Notes the route of a Django request, and the account if the request has used one."""
         match = getattr(request, "resolver_match", None)
-        self.route = match.route if match is not None else ""
+        self.route = f"/{match.route}" if match is not None else None
         # Reading `request.user` could query the database.
         user, token = getattr(request, "_cached_user", None), getattr(request, "api_token", None)
         self.account = token.owner_id if token is not None else getattr(user, "pk", None)

@@ -54,7 +54,7 @@ async def test_a_request_has_one_line_without_path_and_query():
             "event": "http request",
             "log_level": "info",
             "method": "GET",
-            "route": "lists/<int:pk>/",
+            "route": "/lists/<int:pk>/",
             "status": 201,
             "ms": 0.0,
             "bytes": 4,
@@ -106,4 +106,4 @@ async def test_lines_can_be_unwanted():
 def test_the_owner_of_a_token_is_the_account():
     access = Access("abc")
     access.note(SimpleNamespace(resolver_match=None, api_token=SimpleNamespace(owner_id=9)))
-    assert (access.route, access.account) == ("", 9)
+    assert (access.route, access.account) == (None, 9)
