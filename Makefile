@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check audit lock fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -41,7 +41,16 @@ check: dev ## check lint, format, types, import contracts, migrations and deploy
 	@$(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
 	@$(PY) manage.py makemigrations --check --dry-run
 	@SECRET_KEY=$$($(PY) -c "import secrets; print(secrets.token_urlsafe(50))") APP_ENV=production \
+		EMAIL_URL=dummymail:// GATEWAY_ALLOWED_ORIGINS=https://stocks.example \
 		$(PY) manage.py check --deploy --fail-level WARNING
+
+audit: ## look for weaknesses in code and packages, and list the packages: AUDIT=--offline leaves the network out
+	@VENV=.venv-audit sh .ci/venv audit
+	@VENV=.venv-audit sh .ci/audit $(AUDIT)
+
+lock: ## write requirements*.txt with hashes from requirements*.in: LOCK=--upgrade takes the newest versions
+	@VENV=.venv-audit sh .ci/venv audit
+	@PATH=.venv-audit/bin:$$PATH .venv-audit/bin/python .ci/lock $(LOCK)
 
 fmt: dev ## format the code
 	@$(PY) -m ruff check --fix .

@@ -42,10 +42,10 @@ if PRODUCTION and DEBUG:
     raise BadVariable("DEBUG", "true", "false when APP_ENV is production: its error pages show settings and code")
 APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 
-SECRET_KEY = env.text("SECRET_KEY")
-if PRODUCTION and not is_strong_key(SECRET_KEY):
-    raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
 PUBLISHED_SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+SECRET_KEY = env.text("SECRET_KEY")
+if PRODUCTION and (not is_strong_key(SECRET_KEY) or SECRET_KEY == PUBLISHED_SECRET_KEY):
+    raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
 SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
 # What an old key has signed stays valid, such as web sessions and links in e-mails.
 SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
@@ -53,6 +53,8 @@ if PRODUCTION and not all(map(is_strong_key, SECRET_KEY_FALLBACKS)):
     raise BadVariable("SECRET_KEY_FALLBACKS", "…", f"old keys between commas, each {STRONG_KEY_DESCRIPTION}")
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+if PRODUCTION and "*" in ALLOWED_HOSTS:
+    raise BadVariable("ALLOWED_HOSTS", "*", "the host names of the site when APP_ENV is production")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 
 BUILD_COMMIT = env.text("BUILD_COMMIT")
@@ -158,6 +160,12 @@ MARKET_TIME_ZONE = env.time_zone("MARKET_TIME_ZONE", "UTC")
 # --- Gateway --------------------------------------------------------------------------------------------------------
 GATEWAY_VALID_TICKERS = env.symbols("GATEWAY_VALID_TICKERS")
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
+if PRODUCTION and (not GATEWAY_ALLOWED_ORIGINS or "*" in GATEWAY_ALLOWED_ORIGINS):
+    raise BadVariable(
+        "GATEWAY_ALLOWED_ORIGINS",
+        ",".join(GATEWAY_ALLOWED_ORIGINS),
+        "the origin of the site, such as https://example.org, when APP_ENV is production",
+    )
 GATEWAY_TRUSTED_PROXIES = env.networks("GATEWAY_TRUSTED_PROXIES")
 METRICS_ALLOWED_NETWORKS = env.networks(
     "METRICS_ALLOWED_NETWORKS",
@@ -200,11 +208,15 @@ PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 600, minimum=1)
 
 # --- E-mail -----------------------------------------------------------------------------------------------------------
-_email_url = env.text("EMAIL_URL", "dummymail://" if PRODUCTION else "consolemail://")
-if PRODUCTION and _email_url.startswith("consolemail"):
-    raise BadVariable("EMAIL_URL", "consolemail://", "a mail server when APP_ENV is production: logs show reset links")
-_mail = read_email_url(_email_url)
+_mail = read_email_url(env.text("EMAIL_URL", "dummymail://" if PRODUCTION else "consolemail://"))
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+if PRODUCTION and not EMAIL_BACKEND.endswith(("smtp.EmailBackend", "dummy.EmailBackend")):
+    raise BadVariable(
+        "EMAIL_URL",
+        "…",
+        "the mail server, or dummymail:// to send no e-mails, when APP_ENV is production:"
+        " others write links that reset passwords to a log or a file",
+    )
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = _mail["EMAIL_USE_TLS"], _mail["EMAIL_USE_SSL"]

@@ -255,7 +255,10 @@ def test_the_whole_stack_shows_prices_and_the_demo_user_can_sign_in(start: Start
 
 def test_in_production_no_password_is_printed(start: Start):
     running = start(
-        APP_ENV="production", SECRET_KEY="a key for this test that is long enough for the deployment checks: 0123456789"
+        APP_ENV="production",
+        SECRET_KEY="a key for this test that is long enough for the deployment checks: 0123456789",
+        EMAIL_URL="dummymail://",
+        GATEWAY_ALLOWED_ORIGINS="http://localhost",
     )
     running.wait_for_line(rf"^stockwatch: http://localhost:{running.port} is ready$")
     assert "password" not in running.text.replace("REDIS_PASSWORD", "")

@@ -346,15 +346,48 @@ def test_production_with_error_pages_for_developers_does_not_start():
     assert ended.stderr.count("\n") == 1
 
 
-def test_production_with_reset_links_in_its_log_does_not_start():
-    ended = run_check(APP_ENV="production", SECRET_KEY=STRONG_KEY, EMAIL_URL="consolemail://")
-    reason = "it must be a mail server when APP_ENV is production: logs show reset links"
-    assert (ended.returncode, ended.stderr) == (1, f"stockwatch: EMAIL_URL='…' cannot be used: {reason}\n")
+SITE = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "0123456789" * 5,
+    "EMAIL_URL": "dummymail://",
+    "GATEWAY_ALLOWED_ORIGINS": "https://stocks.example",
+}
+
+
+@pytest.mark.parametrize("url", ["dummymail://", "smtp+tls://user:password@mail.example.org:587"])
+def test_production_starts_with_a_key_origins_and_a_mail_server(url: str):
+    ended = run_check(**SITE | {"EMAIL_URL": url})
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "allowed"),
+    [
+        ("SECRET_KEY", "development only: anyone who reads the source knows this key", "a random text of at least 50"),
+        ("ALLOWED_HOSTS", "localhost,*", "the host names of the site when APP_ENV is production"),
+        ("GATEWAY_ALLOWED_ORIGINS", "*", "the origin of the site, such as https://example.org, when"),
+        ("GATEWAY_ALLOWED_ORIGINS", "https://stocks.example,*", "the origin of the site, such as https://example.org"),
+        ("GATEWAY_ALLOWED_ORIGINS", "", "the origin of the site, such as https://example.org, when"),
+        ("EMAIL_URL", "consolemail://", "the mail server, or dummymail:// to send no e-mails, when"),
+        ("EMAIL_URL", "filemail:///tmp/mail", "the mail server, or dummymail:// to send no e-mails, when"),
+    ],
+)
+def test_production_with_a_setting_of_development_does_not_start(name: str, text: str, allowed: str):
+    ended = run_check(**SITE | {name: text})
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith(f"stockwatch: {name}=")
+    assert f"cannot be used: it must be {allowed}" in ended.stderr
+
+
+def test_production_has_no_default_for_the_origins_of_the_site():
+    ended = run_check(**{key: value for key, value in SITE.items() if key != "GATEWAY_ALLOWED_ORIGINS"})
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "GATEWAY_ALLOWED_ORIGINS" in ended.stderr
 
 
 def test_production_without_a_mail_server_sends_no_e_mail():
     code = "from stockwatch import settings; print(settings.EMAIL_BACKEND)"
-    variables = {"APP_ENV": "production", "SECRET_KEY": STRONG_KEY}
+    variables = {key: value for key, value in SITE.items() if key != "EMAIL_URL"}
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert ended.stdout == "django.core.mail.backends.dummy.EmailBackend\n"
 

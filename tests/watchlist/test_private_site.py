@@ -105,7 +105,15 @@ def test_the_status_says_that_a_visitor_must_sign_in(gateway):
     assert status == {"ok": False, "status": 401, "reason": "sign in", "retry_after": 0}
 
 
-@pytest.mark.parametrize("end", ["DELETE FROM django_session", "UPDATE auth_user SET is_active = 0"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "DELETE FROM django_session",
+        "UPDATE django_session SET expire_date = '2026-01-01 00:00:00'",
+        "UPDATE auth_user SET is_active = 0",
+        "UPDATE auth_user SET password = 'another'",
+    ],
+)
 def test_a_socket_is_closed_when_its_account_may_not_see_prices_any_more(run_gateway, end):
     gateway = run_gateway("rungateway", PRIVATE="true")
     headers, _ = sign_in(gateway)
