@@ -2,6 +2,8 @@
 VENV ?= .venv
 PY = "$(VENV)/bin/python"
 export VENV PYTHON
+# Tests run on up to four cores. A file's tests stay on one core, because they share servers.
+PARALLEL = -n auto --maxprocesses 4 --dist loadfile
 # Generator and gateway may start together on an empty database and migrate at once: the second tries again, with its
 # errors shown.
 MIGRATE = $(PY) manage.py migrate --verbosity 0
@@ -16,13 +18,13 @@ run: local ## run everything on this machine without Docker; the page is on http
 	@exec $(PY) manage.py runstack
 
 test: dev ## run all tests with their own Redis and Kafka
-	@exec $(PY) -m pytest --cov
+	@exec $(PY) -m pytest --cov $(PARALLEL)
 
 test-kafka: dev ## test the pipeline on three real Kafka brokers, with faults: needs Java 17, and Maven for the first run
 	@exec $(PY) -m pytest -m kafka
 
 test-postgres: dev ## run the tests that use the database on their own PostgreSQL
-	@exec .ci/postgres $(PY) -m pytest --database
+	@exec .ci/postgres $(PY) -m pytest --database $(PARALLEL)
 
 test-clients: ## test the protocol with third-party clients, the examples and Autobahn's cases: needs Node with npm, and Go
 	@sh .ci/venv clients
