@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 CACHE = Path(__file__).resolve().parents[3] / "build" / "deploy"
 DATA = Path("/var/lib/stockwatch-tests")
 PROGRAMS = ("dockerd", "docker", "containerd", "runc")
-OPTIONS = ("--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false")
+OPTIONS = ("--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false", "--bridge=none")
 
 
 class EngineNotStarted(RuntimeError):
@@ -59,6 +59,9 @@ class Engine:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(TIMEOUT_SECONDS)
+        # The engine leaves this mount, which keeps its folder from being removed.
+        left = self._folder / "exec" / "netns" / "default"
+        subprocess.run(["umount", str(left)], capture_output=True, timeout=60, check=False)
 
     def docker(self, *arguments: str) -> str:
         """Runs the `docker` command. Returns what it prints, or fails with its error."""
