@@ -8,6 +8,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+from stockwatch.local import redis_server as local_redis
 from stockwatch.local.redis_server import RedisServer
 from tests.support.servers.redis_cluster import RedisCluster
 
@@ -33,6 +34,13 @@ def _end_tests(number: int, _frame: object) -> NoReturn:
 def pytest_sessionstart() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end_tests)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives each process of pytest-xdist its own ports, because a chosen port is free until its server listens."""
+    if worker := getattr(config, "workerinput", None):
+        number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+        local_redis.SERVER_PORTS = local_redis.SERVER_PORTS[number % count :: count]
 
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}

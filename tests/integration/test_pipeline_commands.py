@@ -130,7 +130,7 @@ def test_a_ticker_whose_source_changes_goes_to_another_process_and_back(
     real = Update("AAPL", 163.5, last["AAPL"].timestamp + 1, last["AAPL"].seq_id + 1)
     producer = UpdateProducer(brokers, "market_ticks")
     producer.send("AAPL", encode(real))
-    assert producer.close(10) == 0
+    assert producer.close(60) == 0
     ours.release(["AAPL"])
     set_source(database, "AAPL", "simulated")
     found = wait_until(lambda: (newest := topic.read(["AAPL"])["AAPL"]).seq_id > real.seq_id and newest)
