@@ -75,7 +75,7 @@ class WebhookClient:
     ) -> Outcome:
         """Sends the request to the first address that accepts a connection. Raises httpx.HTTPError."""
         # A proxy of the environment would look the name up again.
-        async with httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=None, follow_redirects=False) as client:  # nosec B113 # noqa: S113 - the caller has a limit
+        async with httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=None, follow_redirects=False) as client:  # nosec B113 # noqa: S113 - the caller limits the time
             for address in addresses[:-1]:
                 try:
                     return await self._send_to(client, address, url, headers, body)
