@@ -55,7 +55,7 @@ REST: Mapping[Channel, timedelta] = {Channel.EMAIL: timedelta(minutes=1), Channe
 
 
 class Sender:
-    """Delivers what is due until it is stopped. Several senders may run.
+    """Sends firings to receivers. Several senders may run at the same time.
 
     `now` returns the current time, `clock` returns seconds since any fixed moment.
     """
