@@ -26,8 +26,8 @@ MAX_ADDRESSES = 3
 class WebhookClient:
     """Sends webhooks. Thread-safe.
 
-    `allowed` are networks that are allowed although they are not public. Other certificates than public ones can be
-    accepted with `tls`.
+    `allowed` holds the networks to which webhooks may go although the networks are not public. `tls` decides which
+    certificates are accepted.
     """
 
     def __init__(
