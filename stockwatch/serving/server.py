@@ -81,7 +81,7 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def _save_metrics(self) -> None:
-        """Stores the metrics for the other processes each second, also while this process serves no socket."""
+        """Stores the metrics of this process once per second, so that the other processes can add them up."""
         try:
             gateway.save_metrics()
         except Exception:

@@ -138,7 +138,10 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
 
 
 def wants_access_line(logger: str, event: str) -> bool:
-    """Returns whether an access line is to be written. `has_room` describes the arguments."""
+    """Returns whether to write an access line of `logger` with the text `event`.
+
+    Returns False if LOGGER_ACCESS is false, or if too many such lines were written in this second.
+    """
     return settings.LOGGER_ACCESS and has_room(logger, event)
 
 
