@@ -9,6 +9,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+from stockwatch.local import redis_server as local_redis
 from stockwatch.local.redis_server import RedisServer
 from tests.support.servers.redis_cluster import RedisCluster
 
@@ -48,8 +49,14 @@ def _ignore(_number: int, _frame: object) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end_tests)
-    if hasattr(session.config, "workerinput"):
+    if (worker := getattr(session.config, "workerinput", None)) is not None:
         signal.signal(signal.SIGINT, _end_tests)
+        _divide_ports(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+def _divide_ports(number: int, count: int) -> None:
+    """Gives each worker of xdist its own ports: a program listens long after `free_port` has found its port free."""
+    local_redis.SERVER_PORTS = local_redis.SERVER_PORTS[number % count :: count]
 
 
 def _end_workers(config: pytest.Config) -> None:
