@@ -72,13 +72,6 @@ def _end_workers(config: pytest.Config) -> None:
             channel.waitclose(ENDING_SECONDS)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Gives each process of pytest-xdist its own ports, because a chosen port is free until its server listens."""
-    if worker := getattr(config, "workerinput", None):
-        number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
-        local_redis.SERVER_PORTS = local_redis.SERVER_PORTS[number % count :: count]
-
-
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}
 
 
