@@ -11,7 +11,10 @@ from feeds.store.keys import is_cluster
 from feeds.wire import CHANNEL_PREFIX, RATE_LIMIT_PREFIX, STOCK_PREFIX
 from stockwatch.doctor.finding import Finding, failed, passed
 
-KEY_PREFIXES = (STOCK_PREFIX, RATE_LIMIT_PREFIX, SECONDS.prefix, DAY_PREFIX, "feed:", "lease:", "owner:", "clients:")
+KEY_PREFIXES = (
+    *(STOCK_PREFIX, RATE_LIMIT_PREFIX, SECONDS.prefix, DAY_PREFIX),
+    *("feed:", "lease:", "owner:", "clients:", "quotes:"),
+)
 """Prefixes of keys that the programs use. The Redis user needs rights on keys with each of these prefixes."""
 ADVICE = "grant the user ~* &* +@all -@admin -@dangerous +info +keys +config|get"
 

@@ -91,6 +91,10 @@ def test_prices_flow_through_real_processes_and_each_exits_with_0(
     assert last.seq_id == newest.seq_id + count // 4
 
     wait_until(lambda: decode(redis_client.get("stock:AAPL")) == last)
+    # Nothing feeds the ticker any more: only the end of the topic has its price.
+    redis_client.flushdb()
+    assert decode(wait_until(lambda: redis_client.get("stock:AAPL"), 60, "the lost price")).seq_id <= last.seq_id
+    wait_until(lambda: processor.logged("restored from Kafka"), 60, "a log line")
     assert processor.end() == 0
     for command in (processor, generator, second):
         assert not command.logged("Traceback")
