@@ -116,7 +116,7 @@ def check_operations(resource: str, operations: Collection[str] | None, needed: 
         return
     lacking = sorted(set(needed) - set(operations))
     found = f"{resource}: {', '.join(lacking) or 'none'} lacking"
-    yield judge("kafka rights", bool(lacking), found, "grant them to this user; docs/operations.md lists all rights")
+    yield judge("kafka rights", bool(lacking), found, "grant them to this user; docs/operations/servers.md lists all")
 
 
 def check_group(

@@ -42,7 +42,7 @@ IN_ORDER = (
     "gateway-2",
     "web",
 )
-"""The services in the order of docs/operations.md."""
+"""The services in the order of docs/operations/upgrades.md."""
 
 
 def build_next_version(stack: Stack, folder: Path) -> None:

@@ -26,6 +26,7 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("docs/deploy/*.md"),
+        *ROOT.glob("docs/operations/*.md"),
         *ROOT.glob("examples/*.md"),
     ]
 )
