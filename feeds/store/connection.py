@@ -3,8 +3,9 @@
 A profile says how long a client waits and how often the client retries. No client connects before its first command.
 """
 
+import asyncio
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
@@ -187,3 +188,18 @@ class Script:
         for place, reply in zip(unknown, again, strict=True):
             replies[place] = reply
         return replies
+
+
+async def repeat_reading(read: Callable[[], Awaitable[None]], seconds: float, what: str) -> None:
+    """Calls `read`, which reads from Redis, again after each pause of `seconds`, until this task is cancelled.
+
+    An error does not end the calls. `what` names in the log what cannot be read.
+    """
+    while True:
+        try:
+            await read()
+        except (redis.RedisError, OSError) as error:
+            log.debug(f"{what} cannot be read", reason=type(error).__name__)
+        except Exception:
+            log.exception(f"{what} cannot be read")
+        await asyncio.sleep(seconds)

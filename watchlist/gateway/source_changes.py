@@ -4,14 +4,11 @@ Reads the state of each source of real prices from Redis once per second. While 
 no `feed` frames.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import structlog
-from redis.exceptions import RedisError
-
+from feeds.store.connection import repeat_reading
 from feeds.store.feed_state import FeedState, decode_state, feed_prefix
 from watchlist.gateway import protocol
 from watchlist.gateway.catalog import Catalog, Listing
@@ -19,8 +16,6 @@ from watchlist.gateway.messages import StateMessage, make_state
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.prices.source_labels import CLOSED, title_of
 from watchlist.prices.source_states import NO_FEEDER, SYMBOL_STATES, check_state, with_state
-
-log = structlog.get_logger(__name__)
 
 READ_SECONDS = 1.0
 MAX_REASON_CHARACTERS = 200
@@ -41,14 +36,7 @@ class SourceChanges:
 
         `redis` is an asyncio client.
         """
-        while True:
-            try:
-                await self.read(redis)
-            except (RedisError, OSError) as error:
-                log.debug("states of sources cannot be read", reason=type(error).__name__)
-            except Exception:
-                log.exception("states of sources cannot be read")
-            await asyncio.sleep(READ_SECONDS)
+        await repeat_reading(lambda: self.read(redis), READ_SECONDS, "states of sources")
 
     async def read(self, redis: Any) -> None:
         """Reads the states of the sources once and sends changes. Raises RedisError or OSError."""

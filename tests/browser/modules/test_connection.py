@@ -145,13 +145,17 @@ def test_a_poller_that_was_restarted_ignores_the_answer_to_its_first_request(pag
     assert run_module(page, "poller", body) == [2, 1]
 
 
+STATUS = """
+const pill = document.createElement("p");
+pill.innerHTML = "<span></span><small></small>";
+const announcer = document.createElement("p");
+announcer.innerHTML = "<span></span><span></span>";
+const status = new module.Status(pill, announcer);
+"""
+
+
 def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
     body = """
-    const pill = document.createElement("p");
-    pill.innerHTML = "<span></span><small></small>";
-    const announcer = document.createElement("p");
-    announcer.innerHTML = "<span></span><span></span>";
-    const status = new module.Status(pill, announcer);
     const texts = [];
     const paint = () => {
       status.paint(100, 4000, 0);
@@ -166,7 +170,7 @@ def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
     paint();
     return texts;
     """
-    assert run_module(page, "status", body) == [
+    assert run_module(page, "status", STATUS + body) == [
         ["Offline", "the server is full"],
         ["Live", "< 1 s"],
         ["Live", "< 1 s"],
@@ -175,11 +179,6 @@ def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
 
 def test_the_status_tells_new_prices_with_old_times_from_no_new_prices(page: Page):
     body = """
-    const pill = document.createElement("p");
-    pill.innerHTML = "<span></span><small></small>";
-    const announcer = document.createElement("p");
-    announcer.innerHTML = "<span></span><span></span>";
-    const status = new module.Status(pill, announcer);
     status.setState({ name: "live" });
     const hour = 3_600_000;
     const quotes = { age: () => hour, hasSimulated: true };
@@ -188,7 +187,7 @@ def test_the_status_tells_new_prices_with_old_times_from_no_new_prices(page: Pag
       return [pill.dataset.state, ...[...pill.children].map((part) => part.textContent)];
     });
     """
-    assert run_module(page, "status", body) == [
+    assert run_module(page, "status", STATUS + body) == [
         ["stale", "No new prices", "60 min"],
         ["stale", "Delayed prices", "60 min"],
         ["stale", "No new prices", "60 min"],

@@ -10,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -159,11 +160,14 @@ class Postgres:
         self._reaper.close()
 
 
+Server = TypeVar("Server", bound=Postgres)
+
+
 @contextmanager
-def started_postgres() -> Iterator[Postgres]:
+def started_postgres(make_server: Callable[[], Server] = Postgres) -> Iterator[Server]:
     """Runs a server with an empty database. Skips the test if PostgreSQL is not installed."""
     try:
-        server = Postgres()
+        server = make_server()
     except PostgresNotInstalled as reason:
         pytest.skip(str(reason))
     try:

@@ -1,15 +1,15 @@
 """A PostgreSQL that programs reach over TLS only, with a client certificate and a password."""
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.postgres import Postgres, PostgresNotInstalled
+from tests.support.servers.postgres import Postgres, started_postgres
 
 USER, PASSWORD = "reader", "hunter2"
 ACCESS = f"""
@@ -61,15 +61,6 @@ class SecurePostgres(Postgres):
             connection.execute(f"ALTER DATABASE stockwatch OWNER TO {USER}")
 
 
-@contextmanager
-def started_secure_postgres(certificates: Certificates) -> Iterator[SecurePostgres]:
+def started_secure_postgres(certificates: Certificates) -> AbstractContextManager[SecurePostgres]:
     """Runs a server with an empty database. Skips the test if PostgreSQL is not installed."""
-    try:
-        server = SecurePostgres(certificates)
-    except PostgresNotInstalled as reason:
-        pytest.skip(str(reason))
-    try:
-        server.create()
-        yield server
-    finally:
-        server.close()
+    return started_postgres(partial(SecurePostgres, certificates))

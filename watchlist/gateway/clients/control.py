@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from feeds.store.connection import repeat_reading
 from watchlist.gateway.clients.control_keys import ANSWER_SCRIPT, TURN_SCRIPT, control_keys, reply_key
 from watchlist.gateway.clients.listing import (
     MAX_CLIENTS,
@@ -52,14 +53,8 @@ class ClientControl:
 
     async def follow(self, redis: Any) -> None:
         """Calls `take_turn` each second, until this task is cancelled. `redis` is an asyncio client."""
-        while True:
-            await asyncio.sleep(TURN_SECONDS)
-            try:
-                await self.take_turn(redis)
-            except (RedisError, OSError) as error:
-                log.debug("requests of operators cannot be read", reason=type(error).__name__)
-            except Exception:
-                log.exception("requests of operators cannot be read")
+        await asyncio.sleep(TURN_SECONDS)
+        await repeat_reading(lambda: self.take_turn(redis), TURN_SECONDS, "requests of operators")
 
     async def take_turn(self, redis: Any) -> None:
         """Reads the requests once: closes the connections of refused clients, and answers a request for a list.
