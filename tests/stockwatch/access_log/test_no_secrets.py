@@ -13,6 +13,7 @@ from tests.support.waiting import wait_until
 MARK = "hunter2"
 SECRETS = {
     "APP_ENV": "production",
+    "GATEWAY_ALLOWED_ORIGINS": "https://stocks.example",
     "SECRET_KEY": f"{MARK} 9f8e7d6c5b4a39281706f5e4d3c2b1a0 zyxwvutsrqponmlkjihgfedcba",
     "KAFKA_BROKERS": "127.0.0.1:1",
     "KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
@@ -74,4 +75,5 @@ def test_no_program_logs_the_passwords_of_servers_that_it_cannot_reach(tmp_path,
         command.kill()
     texts = [command.text for command in commands]
     assert all(texts)
+    assert not any("it must be" in text for text in texts), "a program has refused the settings"
     assert not [line for text in texts for line in text.splitlines() if MARK in line]

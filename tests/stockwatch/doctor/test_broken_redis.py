@@ -114,9 +114,12 @@ def test_a_server_that_is_no_node_of_a_cluster_is_named(redis_server: RedisServe
 
 
 def test_a_cluster_has_no_fault_until_a_node_is_lost(redis_cluster: RedisCluster):
-    diagnosis = diagnose(check(redis_cluster.address))
-    assert diagnosis.lines("fail") == [], diagnosis.findings
-    assert any("3 nodes serve all slots" in line for line in diagnosis.lines("ok"))
+    def is_sound() -> bool:
+        diagnosis = diagnose(check(redis_cluster.address))
+        return not diagnosis.lines("fail") and any("3 nodes serve all slots" in line for line in diagnosis.lines("ok"))
+
+    # Nodes of a busy machine may take each other for lost for a moment.
+    wait_until(is_sound, what="a diagnosis without a fault")
 
 
 def test_sentinels_that_do_not_answer_are_named():

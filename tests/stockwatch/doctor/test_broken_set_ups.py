@@ -20,7 +20,11 @@ from tests.support.servers.doctor import PASSWORD, diagnose, expect_fault, run_d
 from tests.support.servers.postgres import started_postgres
 from tests.support.servers.silent_server import silent_server
 
-PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU"}
+PRODUCTION = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU",
+    "GATEWAY_ALLOWED_ORIGINS": "https://stocks.example.org",
+}
 
 
 def test_silent_servers_do_not_hold_the_doctor_up():
@@ -133,11 +137,13 @@ def test_an_unknown_setting_is_named_with_a_similar_one(tmp_path: Path):
 def test_settings_that_end_every_program_are_named():
     diagnosis = run_doctor(APP_ENV="production", SECRET_KEY="")
     expect_fault(diagnosis, "settings: SECRET_KEY", "at least 50 characters", "correct the setting")
+    diagnosis = run_doctor(**PRODUCTION | {"GATEWAY_ALLOWED_ORIGINS": "*"})
+    expect_fault(diagnosis, "settings: GATEWAY_ALLOWED_ORIGINS", "the origin of the site", "correct the setting")
 
 
 def test_settings_that_no_public_site_should_have_are_named():
     diagnosis = run_doctor("settings", **PRODUCTION, SECURE_COOKIES="false")
-    for text in ("SECURE_COOKIES is false", "GATEWAY_ALLOWED_ORIGINS lets", "EMAIL_URL writes", "SQLite file"):
+    for text in ("SECURE_COOKIES is false", "EMAIL_URL writes", "SQLite file"):
         expect_fault(diagnosis, text)
     expect_fault(diagnosis, "SITE_URL is not set", level="warn")
 

@@ -175,7 +175,7 @@ def test_a_request_of_the_socket_path_without_an_upgrade_gets_426(run_gateway, c
     gateway = run_gateway(command)
     for path in ("/ws", "/ws/", "/ws?batch=1"):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"http://{gateway.address}{path}", timeout=15)
+            urllib.request.urlopen(f"http://{gateway.address}{path}", timeout=60)
         assert (caught.value.code, caught.value.headers["Upgrade"]) == (426, "websocket")
         caught.value.close()
 
@@ -184,5 +184,5 @@ def test_a_request_of_the_socket_path_without_an_upgrade_gets_426(run_gateway, c
 def test_other_sites_may_read_the_status(run_gateway, method):
     gateway = run_gateway("daphne")
     request = urllib.request.Request(f"http://{gateway.address}/ws/status", method=method)
-    with urllib.request.urlopen(request, timeout=15) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -56,7 +56,7 @@ def test_a_page_that_reads_late_receives_the_newest_of_each_changed_ticker(run_g
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="10m")
     symbols = [f"S{number}" for number in range(1000)]
     columns = "symbol, name, base_price, volatility, decimals, active, source, native, currency"
-    with sqlite3.connect(gateway.database, timeout=15) as database:
+    with sqlite3.connect(gateway.database, timeout=60) as database:
         more = (100.0, 1.0, 2, True, "simulated", "", "USD")
         rows = [(symbol, "A name of some length", *more) for symbol in symbols]
         database.executemany(f"INSERT INTO feeds_ticker ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
