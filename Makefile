@@ -2,8 +2,8 @@
 VENV ?= .venv
 PY = "$(VENV)/bin/python"
 export VENV PYTHON
-# Tests run on up to four cores. A file's tests stay on one core, because they share servers.
-PARALLEL = -n auto --maxprocesses 4 --dist loadfile
+# Tests run on up to four cores. The tests of a file stay on one core, and files keep their order, because they share servers.
+PARALLEL = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Generator and gateway may start together on an empty database and migrate at once: the second tries again, with its
 # errors shown.
 MIGRATE = $(PY) manage.py migrate --verbosity 0

@@ -47,7 +47,7 @@ WRITTEN = Counter("stockwatch_processor_written", "Updates stored and published.
 STALE = Counter("stockwatch_processor_stale", "Updates dropped because the stored one is not older.")
 DEAD_LETTERS = Counter("stockwatch_processor_dead_letters", "Invalid records written to the dead letters.", ["reason"])
 for _reason in ("malformed", "null", "key", "oversize", "symbol", "price", "order", "timestamp"):
-    DEAD_LETTERS.labels(_reason)  # begins at 0, because Prometheus sees no increase in the first value of a series
+    DEAD_LETTERS.labels(_reason)  # begins at 0: Prometheus does not count the first value as an increase
 WRITE_RETRIES = Counter("stockwatch_processor_retries", "Writes repeated because Redis was unavailable.")
 PAUSES = Counter("stockwatch_processor_pauses", "Times that partitions were paused because the workers were full.")
 

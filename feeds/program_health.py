@@ -18,7 +18,7 @@ from feeds import metrics  # noqa: F401 - `/metrics` shows what this module defi
 from feeds.retry import Outages, outages
 
 HANGS_AFTER_SECONDS = 60.0
-"""A loop without a beat for longer than this hangs. No wait for Kafka, Redis or the database is as long."""
+"""A loop hangs if it makes no beat for longer than this. Waits for Kafka, Redis or the database are shorter."""
 
 REQUEST_SECONDS = 10.0
 """The time limit for reading a request."""
@@ -55,7 +55,7 @@ def serve_health(
     heartbeat: Heartbeat = heartbeat,
     outages: Outages = outages,
 ) -> WSGIServer | None:
-    """Serves the three pages on a port, in threads of their own. Port 0 means that nothing is served.
+    """Serves `/livez`, `/readyz` and `/metrics` on a port, in other threads. Serves nothing if `port` is 0.
 
     `variable` names the setting that contains the port. `read_details` returns further keys for the answer of
     `/readyz`. Returns the server. Raises SystemExit if the port cannot be used.

@@ -1,4 +1,4 @@
-"""Configures the Django app `stockwatch`, and shows the running version in the metrics of all programs."""
+"""Configures the Django app `stockwatch`, which adds the running version to all metrics."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class StockwatchConfig(AppConfig):
 
 
 def read_commit(folder: Path) -> str:
-    """Returns the commit of a git checkout, or an empty text if the files of git do not show it."""
+    """Returns the id of the git commit that is checked out in `folder`, or an empty text if it cannot be read."""
     try:
         head = (folder / ".git/HEAD").read_text().strip()
         name = head.removeprefix("ref: ")

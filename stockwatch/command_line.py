@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def require_settings(as_json: bool) -> None:
-    """Ends `manage.py doctor` with one result if a setting cannot be used, because all checks need the settings."""
+    """Ends `manage.py doctor` with one failed result if a setting is not valid: all checks need valid settings."""
     try:
         settings.configured or settings.APP_ENV  # noqa: B018 - reads the settings
     except SystemExit as error:
@@ -60,10 +60,10 @@ def require_settings(as_json: bool) -> None:
 
 
 def lift_statement_timeout() -> None:
-    """Makes later connections of this process to PostgreSQL run each query without a limit of time."""
+    """Removes the time limit of queries from all PostgreSQL connections that this process opens later."""
     options = connection.settings_dict["OPTIONS"]
     if "statement_timeout" in options.get("options", ""):
-        options["options"] += " -c statement_timeout=0"  # the server uses the last value
+        options["options"] += " -c statement_timeout=0"  # overrides the earlier value of the same option
 
 
 def require_access() -> None:

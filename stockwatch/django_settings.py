@@ -24,7 +24,7 @@ INSTALLED_APPS = [
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 MIDDLEWARE = [
     "watchlist.middleware.TrustedSchemeMiddleware",
-    # The next four add headers to all responses, also to static files.
+    # The next four middlewares add headers to all responses, also to static files.
     "django.middleware.security.SecurityMiddleware",
     "stockwatch.headers.middleware.SecurityHeadersMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -52,7 +52,7 @@ AUTHENTICATION_BACKENDS = [
     "watchlist.accounts.account_backend.AccountBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# New passwords get a hash of the first kind. A hash of the second kind is replaced when its owner signs in.
+# The first class hashes new passwords. It also replaces a hash of the second class when the account signs in.
 PASSWORD_HASHERS = [
     "watchlist.accounts.password_hasher.LimitedArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -76,6 +76,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_ENGINE = "watchlist.lists.web_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-# HSTS is off until HSTS_MAX_AGE is set, because browsers remember it (W004). Only the operator knows whether all
-# subdomains have HTTPS (W005, W021). The proxy redirects HTTP to HTTPS (W008): health checks use plain HTTP.
+# W004: HSTS is off until the operator sets HSTS_MAX_AGE, because browsers remember HSTS for this time. W005, W021: only
+# the operator knows whether all subdomains have HTTPS. W008: the proxy redirects HTTP to HTTPS, and health checks use
+# plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W008", "security.W021"]

@@ -54,9 +54,9 @@ def parse_variables(content: bytes, file: str) -> dict[str, str]:
 
 
 def find_unknown(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Returns a dict from each name that is not known to the most similar known name, or to an empty text.
+    """Returns a dict that maps each unknown name to the most similar known name, or to an empty text.
 
-    A known name that ends with `*` stands for all names with this beginning.
+    An entry of `known` that ends with `*` matches all names that begin with the text before the `*`.
     """
     prefixes = tuple(name.removesuffix("*") for name in known if name.endswith("*"))
     unknown = [name for name in names if name not in known and not (prefixes and name.startswith(prefixes))]

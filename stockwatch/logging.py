@@ -1,8 +1,8 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
-module masks secrets, and limits how many records of one kind are written in a second. In the records of Django and
-Daphne, it also removes text that a client has sent.
+module masks secrets, and limits how many records of one kind are written per second. From the records of Django and
+Daphne, this module also removes text that a client has sent.
 """
 
 import atexit
@@ -115,15 +115,15 @@ def is_not_client_abort(record: logging.LogRecord) -> bool:
 
 
 def kind_of(record: logging.LogRecord) -> Kind:
-    """Returns the logger and the text of a record, without the values in the text."""
+    """Returns the kind of a record: the name of its logger, and its text before values are inserted."""
     event = record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg
     return record.name, str(event)
 
 
 class SampledHandler(logging.StreamHandler[Any]):
-    """Writes records to a stream: in each second, at most `limit` records of each kind.
+    """Writes at most `limit` records of each kind per second to a stream.
 
-    Then one line says how many records were left out. A limit of 0 lets all records pass.
+    A later line says how many records of a kind were left out. If `limit` is 0, all records are written.
     """
 
     def __init__(self, stream: Any, limit: int) -> None:
@@ -136,13 +136,19 @@ class SampledHandler(logging.StreamHandler[Any]):
 
 
 def report_left_out(kind: Kind, count: int) -> None:
-    """Logs how many records of a kind were left out. The line has no values of the request that is being served."""
+    """Logs how many records of a kind were left out.
+
+    The line has no id of a request or a socket, because the records may belong to many requests and sockets.
+    """
     logger = structlog.get_logger(kind[0])
     Context().run(lambda: logger.warning(LEFT_OUT, left_out=kind[1], lines=count))
 
 
 def has_room(logger: str, event: str) -> bool:
-    """Returns whether a record of this kind would be written now. If not, counts the record as left out."""
+    """Returns whether a record of `logger` with the text `event` would be written now.
+
+    If not, counts the record as left out.
+    """
     handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, SampledHandler)]
     return not handlers or handlers[0].sampler.has_room((logger, event))
 
@@ -170,7 +176,7 @@ def configure(level: str, form: str, stream: Any = None, limit: int = 0) -> None
     """Sends the records of structlog and of the standard library to one stream.
 
     The default stream is standard error. `level` is debug, info, warn, warning or error. `form` is json or console.
-    `limit` is how many records of one kind are written in a second; 0 means all.
+    `limit` is how many records of one kind are written per second; 0 means all.
     """
     target = stream or sys.stderr
     handler = SampledHandler(target, limit)

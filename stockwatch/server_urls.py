@@ -53,7 +53,10 @@ def read_database(env: Environment, folder: Path) -> dict[str, Any]:
 
 
 def _read_tls(env: Environment) -> dict[str, str]:
-    """Returns the options of TLS. With a known authority, certificate and name of the server are verified."""
+    """Returns the TLS options of libpq.
+
+    If DATABASE_CA_FILE is set, libpq verifies the certificate and the host name of the server.
+    """
     files = {option: env.text(name) for option, name in TLS_FILES.items()}
     if bool(files["sslcert"]) != bool(files["sslkey"]):
         raise BadVariable("DATABASE_CERT_FILE", files["sslcert"], "set together with DATABASE_KEY_FILE")
@@ -64,7 +67,7 @@ def _read_tls(env: Environment) -> dict[str, str]:
 
 
 def _read_limits(env: Environment) -> dict[str, str]:
-    """Returns the option that limits the time of each query in the server."""
+    """Returns the option that makes the server end each query that takes too long. Returns {} for pgbouncer."""
     name = "DATABASE_STATEMENT_TIMEOUT"
     limit = env.duration(name, "30s", minimum="0s", maximum="24h")
     if not env.boolean("DATABASE_PGBOUNCER"):
@@ -76,21 +79,23 @@ def _read_limits(env: Environment) -> dict[str, str]:
 
 
 def _read_connections(env: Environment) -> dict[str, Any]:
-    """Returns how long a thread keeps a connection, and what connections of pgbouncer must not do."""
+    """Returns how long a thread keeps a connection, and whether queries must not use server-side cursors."""
     return {
-        # Only threads that run as long as their process keep a connection: a request closes its own at its end.
+        # Matters only for threads that run as long as their process, because each request closes its connection when it
+        # ends.
         "CONN_MAX_AGE": env.duration("DATABASE_CONN_MAX_AGE", "60s", minimum="0s", maximum="24h").total_seconds(),
         "CONN_HEALTH_CHECKS": True,
-        # In transaction mode, the next query of a cursor may run on another connection of the server.
+        # In its transaction mode, pgbouncer may send the next query of a cursor over another connection, which does not
+        # have the cursor.
         "DISABLE_SERVER_SIDE_CURSORS": env.boolean("DATABASE_PGBOUNCER"),
     }
 
 
 def _add_options(database: dict[str, Any], added: dict[str, str]) -> dict[str, Any]:
-    """Returns settings with further options. An option in DATABASE_URL has priority."""
+    """Returns the settings of a database with the options `added`. The options in DATABASE_URL have priority."""
     options = dict(database["OPTIONS"])
     if "options" in options and "options" in added:
-        options["options"] = f"{added['options']} {options['options']}"  # the server uses the last value
+        options["options"] = f"{added['options']} {options['options']}"  # the last value counts
     return database | {"OPTIONS": added | options}
 
 

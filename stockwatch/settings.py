@@ -47,7 +47,7 @@ SECRET_KEY = env.text("SECRET_KEY")
 if PRODUCTION and (not is_strong_key(SECRET_KEY) or SECRET_KEY == PUBLISHED_SECRET_KEY):
     raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
 SECRET_KEY = SECRET_KEY or PUBLISHED_SECRET_KEY
-# What an old key has signed stays valid, such as web sessions and links in e-mails.
+# Old keys. Web sessions and links in e-mails that an old key has signed stay valid.
 SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
 if PRODUCTION and not all(map(is_strong_key, SECRET_KEY_FALLBACKS)):
     raise BadVariable("SECRET_KEY_FALLBACKS", "…", f"old keys between commas, each {STRONG_KEY_DESCRIPTION}")
@@ -273,5 +273,5 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": build_content_policy(STATIC_URL, SOCKET_ORIGIN, upgrade=SECURE_HSTS_SECONDS > 0)
 }
 
-# Names in the file `.env` that no setting has. `manage.py doctor` reports them.
+# Variables in the file `.env` that are not settings. `manage.py doctor` reports them.
 UNKNOWN_VARIABLES = find_unknown(_variables, env.defaults)

@@ -2,12 +2,14 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+from stockwatch.local import redis_server as local_redis
 from stockwatch.local.redis_server import RedisServer
 from tests.support.servers.redis_cluster import RedisCluster
 
@@ -24,15 +26,50 @@ settings.register_profile(
 settings.load_profile("reproducible")
 
 
+ENDING_SECONDS = 120.0
+"""How long the fixtures of another process may take to end their servers."""
+
+
 def _end_tests(number: int, _frame: object) -> NoReturn:
-    """Ends the tests as Ctrl-C does, so that fixtures end their servers and remove their files."""
-    signal.signal(number, signal.SIG_IGN)  # `make` repeats a signal that its whole process group has received already
+    """Ends the tests as Ctrl-C does, so that fixtures end their servers and remove their files.
+
+    Further signals do nothing, because `make` repeats one that its whole process group has received already. A
+    worker of xdist is stopped by the group and by `_end_workers`, with different signals.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is _end_tests:
+            signal.signal(each, _ignore)  # programs that a fixture starts at its end would inherit SIG_IGN
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def pytest_sessionstart() -> None:
+def _ignore(_number: int, _frame: object) -> None:
+    """Ignores a signal."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end_tests)
+    if (worker := getattr(session.config, "workerinput", None)) is not None:
+        signal.signal(signal.SIGINT, _end_tests)
+        _divide_ports(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+def _divide_ports(number: int, count: int) -> None:
+    """Gives each worker of xdist its own ports: a program listens long after `free_port` has found its port free."""
+    local_redis.SERVER_PORTS = local_redis.SERVER_PORTS[number % count :: count]
+
+
+def _end_workers(config: pytest.Config) -> None:
+    """Ends the tests of all workers that still run, and waits for their fixtures: xdist kills after ten seconds."""
+    distributor = config.pluginmanager.get_plugin("dsession")
+    manager = getattr(distributor, "nodemanager", None)
+    workers = [gateway for gateway in manager.group if not hasattr(gateway.node, "workeroutput")] if manager else []
+    for gateway in workers:
+        gateway._io.popen.terminate()
+    for gateway in workers:
+        channel = gateway.node.channel
+        with suppress(channel.RemoteError, channel.TimeoutError, EOFError):
+            channel.waitclose(ENDING_SECONDS)
 
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}
@@ -91,7 +128,9 @@ def _count_skips(config: pytest.Config) -> dict[str, int]:
     return Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reports)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist ends its workers
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    _end_workers(session.config)
     if os.environ.get("CI") == "true" and _count_skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -61,7 +61,7 @@ class DeliveryTarget(models.Model):
         return f"{self.channel} of account {self.owner_id}"
 
     def stops(self, address: str) -> bool:
-        """Returns whether no e-mails go to an address. If the account has another address now, they do."""
+        """Returns whether the e-mails to this address, or to all addresses of the account, are stopped."""
         stopped = self.stopped_addresses()
         return STOP_ALL in stopped or address.casefold() in stopped
 

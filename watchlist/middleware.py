@@ -1,4 +1,4 @@
-"""Defines middleware for trusted proxies, web sessions, private sites, and what is unavailable."""
+"""Defines middleware for trusted proxies, web sessions, private sites, outages and overload."""
 
 import sys
 from collections.abc import Callable
@@ -77,7 +77,10 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 
 
 class RenewSignatureMiddleware(MiddlewareMixin):
-    """Signs web sessions with SECRET_KEY that one of SECRET_KEY_FALLBACKS has signed. Unused without such keys."""
+    """Signs web sessions again with SECRET_KEY if an old key in SECRET_KEY_FALLBACKS has signed them.
+
+    Django does not load this middleware if there are no old keys.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         if not settings.SECRET_KEY_FALLBACKS:

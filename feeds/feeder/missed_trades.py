@@ -55,7 +55,7 @@ class MissedTrades:
 
     @property
     def waiting(self) -> int:
-        """The number of gaps that are not fetched yet."""
+        """The number of gaps whose trades are not fetched yet."""
         return len(self._queue)
 
     def add(self, native: str, gap: Gap) -> None:

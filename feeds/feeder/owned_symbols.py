@@ -42,9 +42,9 @@ class Feeds(Protocol):
 
 
 class OwnedSymbols:
-    """Tracks which symbols this process owns, and feeds those that are wanted.
+    """Tracks which symbols this process owns, and feeds the wanted ones.
 
-    `read_ends` returns for each symbol what the last records of the topic say about it. `read_ends` may raise
+    `read_ends` reads the last records of the topic, and returns the TopicEnd of each symbol. It may raise
     TransientError.
     """
 

@@ -156,7 +156,7 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """Whether this member has read the records that existed at `open`. Always false without `once`."""
+        """Whether this member has read all records that existed when `open` was called. False if `once` is false."""
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
@@ -209,11 +209,11 @@ class UpdateConsumer:
         return bool(self.assigned) and murmur2(symbol.encode(), self._partitions) in self.assigned
 
     def has_read_all(self) -> bool:
-        """Returns whether this member alone reads the topic, and has read all records that it knows of."""
+        """Returns whether this member has all partitions, and has read all records that the client knows of."""
         return len(self.assigned) >= self._partitions and self._has_read(self.assigned)
 
     def has_read(self, symbol: str) -> bool:
-        """Returns whether this member reads the updates of a symbol, and has read all that it knows of."""
+        """Returns whether this member reads a symbol, and has read all updates of it that the client knows of."""
         return self.owns(symbol) and self._has_read({murmur2(symbol.encode(), self._partitions)})
 
     def _has_read(self, partitions: Collection[int]) -> bool:

@@ -1,6 +1,6 @@
 """Asks a Kafka cluster about topics, consumer groups and rights, for `manage.py doctor`.
 
-Every method waits for the brokers for a limited time, and raises BrokerUnavailable if they do not answer or refuse.
+Every method raises BrokerUnavailable if the brokers refuse a request, or do not answer within a time limit.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +24,12 @@ TIMEOUT_SECONDS = 4.0
 
 
 class TopicState(msgspec.Struct, frozen=True):
-    """What the brokers say about a topic.
+    """The state of a topic, as the brokers report it.
 
-    `replicas` is the smallest number of replicas of a partition, `in_sync` the smallest number of those that are in
-    sync. `leaderless` is the number of partitions that cannot be used. `refusal` is why the topic is not described, or
-    empty. Without a topic all numbers are 0.
+    `replicas` is the number of replicas of the partition with the fewest replicas. `in_sync` is the number of replicas
+    in sync of the partition with the fewest of them. `leaderless` is the number of partitions without a leader, which
+    cannot be read or written. `refusal` is the reason if the brokers do not describe the topic, or empty. If the topic
+    does not exist or is not described, all numbers are 0.
     """
 
     partitions: int = 0
@@ -39,7 +40,11 @@ class TopicState(msgspec.Struct, frozen=True):
 
 
 class ClusterState(msgspec.Struct, frozen=True):
-    """What the brokers say about themselves. `embedded` says whether `feeds.kafka.embedded` runs them."""
+    """The state of a cluster, as its brokers report it.
+
+    `brokers` is the number of brokers. `embedded` says whether `feeds.kafka.embedded` runs the brokers. `topics` maps
+    the name of each topic to its state.
+    """
 
     brokers: int
     embedded: bool
@@ -47,14 +52,18 @@ class ClusterState(msgspec.Struct, frozen=True):
 
 
 class GroupState(msgspec.Struct, frozen=True):
-    """`members` is the number of running programs of a consumer group. `operations` are the rights of this client."""
+    """The state of a consumer group.
+
+    `members` is the number of running programs of the group. `operations` are the names of the operations that this
+    client may do with the group, or None if they are unknown.
+    """
 
     members: int
     operations: frozenset[str] | None
 
 
 class Inspection:
-    """A connection to a cluster. `timeout` is the longest wait for one answer, in seconds."""
+    """Asks one cluster for its state. `timeout` is the longest wait for one answer, in seconds."""
 
     def __init__(self, brokers: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
@@ -68,7 +77,7 @@ class Inspection:
 
     def read_cluster(self) -> ClusterState:
         """Returns the number of brokers and the state of each topic that this client may see."""
-        # Asks for all topics, because a request for one topic makes some clusters create this topic.
+        # Asks for all topics, because some clusters create a missing topic when a client asks for it by name.
         metadata = self._ask(lambda: self._client.list_topics(timeout=self._timeout))
         return ClusterState(
             brokers=len(metadata.brokers),
@@ -90,14 +99,14 @@ class Inspection:
         return _read_operations(self._ask(lambda: answer.result(self._timeout)))
 
     def read_group(self, group: str) -> GroupState:
-        """Returns the members of a consumer group, and the rights of this client."""
+        """Returns the state of a consumer group."""
         options = {"include_authorized_operations": True, "request_timeout": self._timeout}
         answer = self._client.describe_consumer_groups([group], **options)[group]
         description = self._ask(lambda: answer.result(self._timeout))
         return GroupState(len(description.members), _read_operations(description))
 
     def read_lag(self, group: str, topic: str, partitions: int) -> int | None:
-        """Returns how many records of a topic a group has not finished. Returns None if it has committed nothing."""
+        """Returns how many records of a topic a group has not finished; None if the group has committed no offset."""
         places = [TopicPartition(topic, number) for number in range(partitions)]
         request = [ConsumerGroupTopicPartitions(group, places)]
         answer = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]

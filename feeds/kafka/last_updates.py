@@ -139,7 +139,7 @@ class LastUpdates:
         self,
         consumer: Consumer,
         bounds: dict[int, tuple[int, int]],
-        missing: Collection[bytes],
+        missing: Container[bytes | None],
         keep: Callable[[Message], None],
         deadline: float,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Collects what the records at the end of a topic say about each symbol. Pure."""
+"""Collects the newest seq_id, time and trades of each symbol from records. Pure."""
 
 from collections import deque
 from collections.abc import Mapping

@@ -33,7 +33,7 @@ class BarSeries:
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Puts a bar into memory: the one that Redis or the database has, or an empty one if both have none."""
+        """Puts a bar into memory: the stored bar of Redis or the database, or an empty bar if none is stored."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:

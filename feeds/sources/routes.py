@@ -20,7 +20,7 @@ class Routes:
         self._states: dict[str, SymbolState] = {}
 
     def ask(self, natives: Iterable[str]) -> None:
-        """Notes that the connection requests these symbols."""
+        """Notes that the connection has requested subscriptions to these symbols."""
         self._asked.update(dict.fromkeys(natives))
 
     def drop(self, natives: Iterable[str]) -> None:

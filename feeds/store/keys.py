@@ -10,7 +10,7 @@ import redis
 
 from feeds.store.cluster.async_client import AsyncClusterClient
 from feeds.store.cluster.client import ClusterClient
-from feeds.store.cluster.slots import tag_prefix
+from feeds.store.cluster.slots import TAG_PREFIXES, tag_prefix
 
 
 def is_cluster(client: Any) -> bool:
@@ -32,6 +32,11 @@ def group_prefix(client: Any, group: str) -> str:
     In a cluster the prefix is `{group}.`, which gives all these keys the same slot. On one server it is empty.
     """
     return f"{{{group}}}." if is_cluster(client) else ""
+
+
+def all_prefixes(client: Any) -> tuple[str, ...]:
+    """Returns all prefixes of symbols: one for each tag of a cluster, or an empty one on one server."""
+    return TAG_PREFIXES if is_cluster(client) else ("",)
 
 
 def read_many(client: redis.Redis, keys: Sequence[str]) -> list[Any]:

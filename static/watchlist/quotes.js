@@ -18,6 +18,7 @@ export class Quotes {
   #frozen = null; // copies by symbol
   #newestAt; // the newest update shown while the page is paused, in milliseconds
   sources; // of sources.js
+  flowedAt; // performance.now() of the last replaced price
 
   // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
   watch(symbol, { update, ...facts }) {
@@ -78,6 +79,7 @@ export class Quotes {
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
     if (Math.abs(timestamp) > MAX_TIMESTAMP) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
+    if (quote.timestamp) this.flowedAt = performance.now();
     Object.assign(quote, { price, timestamp, seq_id });
     // An update may lack both. A pair has the time of its update.
     if (bid > 0 || ask > 0) Object.assign(quote, { bid, ask, pairAt: timestamp });

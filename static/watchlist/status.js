@@ -9,6 +9,7 @@ export class Status {
   isPaused = false;
   fallback = ""; // what brings the prices instead of a socket: "stream", "polling" or nothing
   problem; // of a source of prices: { label, detail, hint }
+  flowedAt; // of Quotes
   isClosed = false; // the market of all symbols on the page
   #element;
   #label;
@@ -45,6 +46,7 @@ export class Status {
     this.isPaused = quotes.isFrozen;
     this.problem = quotes.sources?.problem(serverTime);
     this.isClosed = quotes.sources?.areAllClosed;
+    this.flowedAt = quotes.flowedAt;
     this.paint(quotes.age(serverTime), quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   }
 
@@ -80,7 +82,8 @@ export class Status {
     if (this.isClosed) return ["live", "Market closed", ""];
     if (age === undefined) return ["stale", "No prices yet", ""];
     if (Number.isNaN(age)) return ["stale", "Age of prices unknown", ""];
-    if (age > silentAfter) return ["stale", "No new prices", ageText];
+    // New prices may have old times.
+    if (age > silentAfter) return ["stale", now - this.flowedAt < silentAfter ? "Delayed prices" : "No new prices", ageText];
     return ["live", this.fallback ? "Live by stream" : "Live", ageText];
   }
 }

@@ -15,15 +15,15 @@ log = structlog.get_logger(__name__)
 EVENT = "http request"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 UNLOGGED_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
-"""Probes request these paths every few seconds."""
+"""Requests for these paths get no access line, because probes send them every few seconds."""
 CLIENT_LEFT = 499
-"""The status of a request whose client has left before the response, as nginx logs it."""
+"""The status in the access line if the client disconnected before the response. nginx logs the same status."""
 
 RequestHeaders = dict[bytes, bytes]
 
 
 class Access:
-    """What is known about one request. `PageHandler` sets `route` and `account`; None stands for none."""
+    """The contents of the access line of one request. `PageHandler` sets `route` and `account`, None if unknown."""
 
     __slots__ = ("account", "body_bytes", "request_id", "route", "status")
 
@@ -35,7 +35,7 @@ class Access:
         self.body_bytes = 0
 
     def note(self, request: Any) -> None:
-        """Notes the route of a Django request, and the account if the request has used one."""
+        """Stores the route of a Django request, and the account if the view or a middleware has looked it up."""
         match = getattr(request, "resolver_match", None)
         self.route = f"/{match.route}" if match is not None else None
         # Reading `request.user` could query the database.
@@ -44,12 +44,12 @@ class Access:
 
 
 class AccessLog:
-    """An ASGI application for HTTP that wraps another application.
+    """Wraps an ASGI application for HTTP: gives each request an id, and writes its access line.
 
-    The scope of the wrapped application has the key `access` with an Access. The id of the request is a header of the
-    response, and is in all log lines of the request. `wants_line` says whether an access line is to be written. The
-    line contains neither path nor query, because both may contain secrets. `trusted` holds the networks of trusted
-    proxies.
+    The id is sent in a header of the response, and is part of all log lines of the request. The wrapped application
+    finds the Access of the request in its scope, under the key `access`. `wants_line` is called with the logger and the
+    text of an access line, and returns whether to write the line. `trusted` holds the networks of trusted proxies. The
+    access line contains neither path nor query, because both may contain secrets.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ def _join_headers(scope: Scope) -> RequestHeaders:
 
 
 def _note_response(access: Access, send: Send) -> Send:
-    """Returns a function that sends the events of a response, adds the header, and notes status and size."""
+    """Returns a `send` that adds the id of the request to the response, and stores status and size in `access`."""
 
     async def send_noted(event: Any) -> None:
         if event["type"] == "http.response.start":

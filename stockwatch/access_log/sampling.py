@@ -1,4 +1,7 @@
-"""Limits how many log lines of one kind are written in a second, so that a flood does not fill the disk."""
+"""Limits how many log lines of one kind are written per second.
+
+The limit keeps a flood of lines from filling the disk.
+"""
 
 import threading
 import time
@@ -9,11 +12,11 @@ WINDOW_SECONDS = 1.0
 Kind = tuple[str, str]
 """The name of a logger, and the text of a line without its values."""
 MAX_KINDS = 1000
-"""The most kinds that are counted. Above, the counts begin again."""
+"""The most kinds that are counted per second. If there are more, the counts of all kinds begin again at 0."""
 
 
 def call_later(seconds: float, call: Callable[[], None]) -> None:
-    """Calls a function in another thread, unless the process ends before."""
+    """Calls a function in another thread after a time. The call is left out if the process ends earlier."""
     timer = threading.Timer(seconds, call)
     timer.daemon = True
     with suppress(RuntimeError):  # no new thread can start: the process is ending, or has too many threads
@@ -21,9 +24,10 @@ def call_later(seconds: float, call: Callable[[], None]) -> None:
 
 
 class LineSampler:
-    """Lets `limit` lines of each kind pass in a second, and counts the other lines. A limit of 0 lets all lines pass.
+    """Lets at most `limit` lines of each kind pass per second, and counts the lines that are left out.
 
-    `report` is called with a kind and the number of its lines that were left out, at most once a second for each kind.
+    A `limit` of 0 lets all lines pass. `report` is called with a kind and the number of lines of this kind that were
+    left out, at most once a second for each kind.
     `clock` returns seconds since any fixed moment. `later` calls a function after some seconds.
     """
 
@@ -46,9 +50,10 @@ class LineSampler:
         return self._check(kind, count=True)
 
     def has_room(self, kind: Kind) -> bool:
-        """Returns whether `admit` would let a line pass. If not, counts the line as left out.
+        """Returns whether one more line of a kind may be written. If not, counts the line as left out.
 
-        A caller that asks first need not build a line that nobody reads. A line that is built is counted by `admit`.
+        Callers use this method to build only lines that will be written. If the result is true, the line does not count
+        until `admit` is called.
         """
         return self._check(kind, count=False)
 
@@ -67,7 +72,10 @@ class LineSampler:
         return fits
 
     def _begin_window(self) -> dict[Kind, int]:
-        """Begins the next window if it is time. Returns what was left out in the window before."""
+        """Begins a new window if the current one is over, or if it has too many kinds.
+
+        Returns how many lines of each kind the old window left out. Returns an empty dict if no new window began.
+        """
         now = self._clock()
         if now - self._window < WINDOW_SECONDS and len(self._passed) <= MAX_KINDS:
             return {}
@@ -76,7 +84,7 @@ class LineSampler:
         return finished
 
     def _leave_out(self, kind: Kind) -> None:
-        if not self._left_out:  # perhaps no other line follows, which would report this one
+        if not self._left_out:  # the timer reports this line if no further line comes
             self._later(WINDOW_SECONDS, self.flush)
         self._left_out[kind] = self._left_out.get(kind, 0) + 1
 

@@ -36,7 +36,7 @@ class BlindTimes:
         self._spans: dict[Cause, deque[Span]] = {}
 
     def start(self, now: int) -> None:
-        """Notes that this engine reads all its symbols since `now`. Nothing is known about other engines before."""
+        """Notes that this engine reads all its symbols from `now` on. Blind times before are unknown."""
         self._known_since[ENGINE] = self._noted_at = now
 
     def note(self, now: int, states: Mapping[str, FeedState], *, is_engine_blind: bool) -> None:

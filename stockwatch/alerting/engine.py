@@ -53,9 +53,9 @@ FINAL_WRITE_SECONDS = 1.0
 """The time limit for a write before the engine ends."""
 
 SETTLE_SECONDS = 10.0
-"""How long after a take-over or an outage the engine trusts that it has read all records.
+"""How long after a rebalance or an outage the engine does not trust `UpdateConsumer.has_read`.
 
-Before, the client may not have connected to each broker again, and the ends of partitions that it knows may be old.
+During this time, the Kafka client may not be connected to each broker yet, so it may know only old ends of partitions.
 """
 
 SECOND_US = 1_000_000

@@ -1,4 +1,4 @@
-"""Fires alerts on missing prices, for symbols whose updates would arrive."""
+"""Fires alerts on missing prices, for symbols whose updates can reach this engine."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,11 +11,11 @@ SECOND_US = 1_000_000
 
 
 class SilenceWatch:
-    """Remembers since when the updates of each symbol would arrive, in unix microseconds.
+    """Fires alerts on missing prices, only for the time in which updates of the symbol could reach this engine.
 
     `owns` says whether this engine reads the updates of a symbol. `find_sources` returns the states of all sources
     except `simulated`. `now` returns unix seconds. `has_read` says whether this engine has read all updates of a symbol
-    so far. The time of a simulated symbol then counts from its last update.
+    so far. If so, the silence of a simulated symbol counts from its last update, even if the engine did not run then.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class SilenceWatch:
 
     def _find_since(self, symbol: str, source: str, now: int) -> int:
         since = self._seen_since.get(symbol, now)
-        # Simulated updates always arrive, so an engine that was away knows that none was missed.
+        # A simulated source is always connected, so an engine that has read all updates knows that none was missed.
         return 0 if since and source == SIMULATED and self._has_read(symbol) else since
 
     def reset(self) -> None:
-        """Notes that the engine is behind, so that it does not see missing prices."""
+        """Forgets since when updates could arrive. Call this method while the engine is behind."""
         self._seen_since.clear()
 
 

@@ -1,7 +1,7 @@
 """Runs the sender, which delivers firings by e-mail, webhook and Apprise.
 
-The main thread does all work with the database. A thread per turn talks to a receiver, so that a slow receiver
-delays no other delivery.
+The main thread does all work with the database. Each turn, which is the firings that one receiver gets now, is sent in
+a thread of its own, so that a slow receiver delays no other delivery.
 """
 
 import queue
@@ -55,7 +55,7 @@ REST: Mapping[Channel, timedelta] = {Channel.EMAIL: timedelta(minutes=1), Channe
 
 
 class Sender:
-    """Delivers what is due until it is stopped. Several senders may run.
+    """Sends firings to receivers. Several senders may run at the same time.
 
     `now` returns the current time, `clock` returns seconds since any fixed moment.
     """

@@ -1,4 +1,4 @@
-"""Runs checks at the same time, each in its own thread, and waits for them until a deadline."""
+"""Runs checks at the same time, each in its own thread, until a deadline."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from stockwatch.doctor.finding import Finding, failed
 
 Check = Callable[[], Iterator[Finding]]
-"""Yields the results of one subject. It may raise any error, or never return."""
+"""A function that yields the results of one subject. The function may raise any error, or never return."""
 
 
 class RunningCheck:
@@ -25,20 +25,21 @@ class RunningCheck:
         try:
             for finding in self._check():
                 self.findings.append(finding)
-        except (Exception, SystemExit) as error:  # The other checks must run.
+        except (Exception, SystemExit) as error:  # An error of one check must not end the others.
             reason = f"the check ended with {type(error).__name__}: {error}"
             self.findings.append(failed(self._name, reason, "please report this, unless the reason explains it"))
 
     def wait(self, seconds: float) -> bool:
-        """Waits at most `seconds` seconds for the end of the check. Returns whether it has ended."""
+        """Waits at most `seconds` seconds for the end of the check. Returns whether the check has ended."""
         self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
 
 
 def run_checks(checks: Mapping[str, Check], seconds: float) -> tuple[list[Finding], bool]:
-    """Runs all checks for at most `seconds` seconds together. Returns their results, and whether all have ended.
+    """Runs all checks at the same time, for at most `seconds` seconds.
 
-    `checks` maps the name of a subject to its check. A check that has not ended adds a failed result.
+    `checks` maps the name of a subject to its check. Returns two values: the results, and whether all checks have
+    ended. A check that has not ended adds a failed result.
     """
     running = {name: RunningCheck(name, check) for name, check in checks.items()}
     deadline = time.monotonic() + seconds

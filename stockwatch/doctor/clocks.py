@@ -18,13 +18,16 @@ from stockwatch.doctor.finding import Finding, failed, passed, warned
 Clock = Callable[[], float]
 """Returns unix seconds."""
 NEAR_SECONDS, FAR_SECONDS = 1.0, 5.0
-"""A larger difference than the first one is a warning, than the second one a fault."""
+"""A clock that differs by more than NEAR_SECONDS is a warning, by more than FAR_SECONDS a fault."""
 HTTP_TIMEOUT_SECONDS = 5.0
 ADVICE = "run a time service such as chrony on both machines: ages of prices, leases and alerts depend on the clocks"
 
 
 def compare(name: str, difference: float, precision: float) -> Finding:
-    """Judges the difference of a clock to ours, in seconds. `precision` is what the measurement may be wrong by."""
+    """Returns the result for a clock that is `difference` seconds ahead of this machine's clock.
+
+    `precision` is the largest possible error of the measurement, in seconds.
+    """
     direction = "ahead of" if difference > 0 else "behind"
     found = f"{name} is {abs(difference):.1f} s {direction} this machine"
     if abs(difference) > FAR_SECONDS + precision:
@@ -35,7 +38,10 @@ def compare(name: str, difference: float, precision: float) -> Finding:
 
 
 def measure(read: Callable[[], float], clock: Clock) -> tuple[float, float]:
-    """Returns how far a clock is ahead of ours, and the precision. `read` asks the clock."""
+    """Measures how many seconds another clock is ahead of `clock`. `read` returns the time of the other clock.
+
+    Returns two values: the seconds, and the largest possible error of the measurement in seconds.
+    """
     before = clock()
     seconds = read()
     after = clock()
@@ -45,14 +51,15 @@ def measure(read: Callable[[], float], clock: Clock) -> tuple[float, float]:
 def check_clocks(
     address: Mapping[str, Any], has_server: bool, urls: Mapping[str, str], clock: Clock = time.time
 ) -> Iterator[Finding]:
-    """Compares our clock with Redis, with a database server if `has_server` is true, and with HTTP servers.
+    """Compares the clock of this machine with those of Redis, of the database server, and of the sources.
 
-    `urls` maps the name of a source to the address of its HTTP service.
+    `has_server` says whether the database is a server. `urls` maps the name of a source to the address of its HTTP
+    service.
     """
     readers: dict[str, tuple[Callable[[], float], float]] = {"Redis": (partial(read_redis, address), 0.0)}
     if has_server:
         readers["the database"] = (read_database, 0.0)
-    # A date has whole seconds.
+    # The header Date has whole seconds, so its time can be one second old.
     readers |= {name: (partial(read_http, url), 1.0) for name, url in urls.items()}
     for name, (read, error) in readers.items():
         try:
@@ -64,7 +71,7 @@ def check_clocks(
 
 
 def read_redis(address: Mapping[str, Any]) -> float:
-    """Returns the time of Redis in unix seconds. Of a cluster, returns the time of one node. Raises RedisError."""
+    """Returns the time of Redis, or of one node of a cluster, in unix seconds. Raises RedisError."""
     client = connect(address, PROBE)
     try:
         if isinstance(client, ClusterClient):
@@ -87,7 +94,10 @@ def read_database() -> float:
 
 
 def read_http(url: str) -> float:
-    """Returns the time in the `Date` of an HTTP answer, in unix seconds. Raises an error if there is none."""
+    """Returns the time in the header Date of an HTTP response, in unix seconds.
+
+    Raises OSError or HTTPException if the server does not answer, ValueError if the response has no valid Date.
+    """
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     http = kind(parts.hostname or "", parts.port, timeout=HTTP_TIMEOUT_SECONDS)

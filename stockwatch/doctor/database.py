@@ -14,7 +14,7 @@ MAX_NAMES = 5
 
 
 def check_database(is_production: bool) -> Iterator[Finding]:
-    """Connects to the database, and compares its tables with the migrations of this version."""
+    """Checks the connection to the database, then the migrations, then the accounts."""
     if (file := find_missing_file()) is not None:
         yield failed(
             "database", f"the SQLite file {file} does not exist", "run manage.py migrate, or check DATABASE_URL"
@@ -35,14 +35,17 @@ def check_database(is_production: bool) -> Iterator[Finding]:
 
 
 def find_missing_file() -> Path | None:
-    """Returns the path of an SQLite file that does not exist, or None. A connection would create the file."""
+    """Returns the path of the SQLite file of the database if this file does not exist, otherwise None.
+
+    Call this function before the first connection, because a connection would create the file.
+    """
     name = str(connection.settings_dict["NAME"])
     is_file = connection.vendor == "sqlite" and name != ":memory:" and not name.startswith("file:")
     return Path(name) if is_file and not Path(name).exists() else None
 
 
 def describe_server() -> str:
-    """Returns kind, version and place of the database, without user and password."""
+    """Returns a text with the kind, the version and the address of the database, without user and password."""
     place = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"SQLite, {place['NAME']}"
@@ -53,7 +56,7 @@ def describe_server() -> str:
 
 
 def check_migrations() -> Iterator[Finding]:
-    """Compares the applied migrations with the files of this version. Raises DatabaseError."""
+    """Compares the applied migrations with the migration files of this version. Raises DatabaseError."""
     executor = MigrationExecutor(connection)
     missing = [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
     later = [f"{app}.{name}" for app, name in executor.loader.applied_migrations if _is_unknown(executor, app, name)]
@@ -77,7 +80,10 @@ def _shorten(names: list[str]) -> str:
 
 
 def check_accounts(is_production: bool) -> Iterator[Finding]:
-    """Checks that an administrator exists, and that no user of a trial is left. Raises DatabaseError."""
+    """Checks that an administrator exists, and that the account `demo` is not active in production.
+
+    Raises DatabaseError.
+    """
     users = get_user_model().objects.filter(is_active=True)
     if not users.filter(is_superuser=True).exists():
         yield warned("administrator", "there is none", "run manage.py createsuperuser")

@@ -10,7 +10,7 @@ from stockwatch.doctor.finding import Finding, failed, passed, warned
 
 MIB = 1024 * 1024
 LEAST_BYTES, LOW_BYTES = 100 * MIB, 1024 * MIB
-"""Below the first number of free bytes a disk is full, below the second it is nearly full."""
+"""A disk with fewer free bytes than LEAST_BYTES counts as full, with fewer than LOW_BYTES as nearly full."""
 
 
 def check_disks(folders: Iterable[Path], least: int = LEAST_BYTES, low: int = LOW_BYTES) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Describes the results of the checks, as lines of text and for programs. Pure."""
+"""Defines the results of checks, and writes them as lines of text or as JSON. Pure."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 MAX_CHARACTERS = 400
-"""The longest text of a result. Servers decide how long their messages are."""
+"""The most characters of a text in a result. The text may contain a message of a server, which can be longer."""
 
 
 class Level(StrEnum):
-    """How good a result is, as the first word of its line."""
+    """Whether a check has passed: the first word in the line of its result."""
 
     OK = "ok"
     WARN = "warn"
@@ -32,7 +32,7 @@ class Finding:
     advice: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the result for the output as JSON."""
+        """Returns the result as a dict for the JSON output."""
         return {"subject": self.subject, "level": self.level.lower(), "found": self.found, "advice": self.advice}
 
     def as_line(self, width: int) -> str:
@@ -54,12 +54,12 @@ def failed(subject: str, found: str, advice: str) -> Finding:
 
 
 def judge(subject: str, is_fault: bool, found: str, advice: str) -> Finding:
-    """Returns a failed result with `advice` if `is_fault` is true, and a passed result without it if not."""
+    """Returns a failed result with `advice` if `is_fault` is true, otherwise a passed result without advice."""
     return failed(subject, found, advice) if is_fault else passed(subject, found)
 
 
 def find_exit_status(findings: Iterable[Finding]) -> int:
-    """Returns 1 if a check has failed, and 0 if not."""
+    """Returns the exit status of the program: 1 if a check has failed, otherwise 0."""
     return int(any(finding.level is Level.FAIL for finding in findings))
 
 
@@ -73,7 +73,7 @@ def format_findings(findings: Sequence[Finding], as_json: bool) -> str:
 
 
 def clean(finding: Finding, secrets: Collection[str]) -> Finding:
-    """Returns the result as one line of limited length, with `…` in place of each secret."""
+    """Returns a copy of the result. Each text is one line of limited length, with `…` in place of each secret."""
     return Finding(
         finding.subject, finding.level, _clean_text(finding.found, secrets), _clean_text(finding.advice, secrets)
     )

@@ -13,7 +13,7 @@ PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE
 
 
 def check_installation(requirements: Path) -> Iterator[Finding]:
-    """Compares the version of Python, and those of the packages in the file `requirements`."""
+    """Checks that this Python is supported, and that the packages have the versions in the file `requirements`."""
     running = ".".join(map(str, sys.version_info[:3]))
     advice = "install Python 3.11 to 3.14, and create the virtual environment again"
     yield judge("python", not OLDEST <= sys.version_info[:2] <= NEWEST, f"{running}, {sys.executable}", advice)
@@ -30,7 +30,10 @@ def check_installation(requirements: Path) -> Iterator[Finding]:
 
 
 def _find_others(pinned: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yields the name, the pinned version and the installed version of each package with another version."""
+    """Yields the name, the pinned version and the installed version of each package whose versions differ.
+
+    The installed version of a missing package is an empty text.
+    """
     for name, wanted in pinned.items():
         try:
             found = version(name)

@@ -8,14 +8,14 @@ from feeds.kafka.inspection import ClusterState, Inspection, TopicState
 from stockwatch.doctor.finding import Finding, failed, judge, passed, warned
 
 LARGE_LAG = 10_000
-"""With more unfinished records a group is far behind."""
+"""A consumer group with more unfinished records than this number counts as far behind."""
 TOPIC_RIGHTS = frozenset({"READ", "WRITE", "DESCRIBE"})
 GROUP_RIGHTS = frozenset({"READ", "DESCRIBE"})
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaPlan:
-    """What the settings want from Kafka. `groups` maps the name of a program to its consumer group."""
+    """The settings of Kafka to check. `groups` maps the name of a program to its consumer group."""
 
     brokers: str
     topic: str
@@ -26,7 +26,7 @@ class KafkaPlan:
 
 
 def check_kafka(plan: KafkaPlan) -> Iterator[Finding]:
-    """Checks the cluster that the settings name."""
+    """Checks the cluster, the topic and the consumer groups in `plan`."""
     inspection = Inspection(plan.brokers)
     try:
         cluster = inspection.read_cluster()
@@ -56,7 +56,7 @@ def check_brokers(cluster: ClusterState, plan: KafkaPlan) -> Finding:
 
 
 def describe_missing(topic: TopicState, plan: KafkaPlan) -> Finding:
-    """Returns the result for a topic that does not exist, or that this client may not describe."""
+    """Returns the failed result for a topic that does not exist, or that this client may not describe."""
     if topic.refusal:
         return failed("kafka topic", f"{plan.topic}: {topic.refusal}", "grant describe, or create the topic")
     advice = "start the generator or the feeder, which creates it, or create it; check KAFKA_TOPIC"
@@ -108,7 +108,10 @@ def check_topic_rights(inspection: Inspection, topic: str) -> Iterator[Finding]:
 
 
 def check_operations(resource: str, operations: Collection[str] | None, needed: Collection[str]) -> Iterator[Finding]:
-    """Compares the rights that the brokers report with those that all programs need together."""
+    """Checks that `operations`, the rights that the brokers report, contain all rights in `needed`.
+
+    Yields nothing if `operations` is None.
+    """
     if operations is None:
         return
     lacking = sorted(set(needed) - set(operations))

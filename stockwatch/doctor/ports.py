@@ -17,7 +17,10 @@ STATES = ("alive", "hangs")
 
 
 def check_ports(ports: Mapping[str, tuple[str, int]]) -> Iterator[Finding]:
-    """Checks the ports. `ports` maps the name of a setting to host and port; the host may be empty."""
+    """Checks that all ports differ, and that each port can be used. Skips port 0.
+
+    `ports` maps the name of a setting to host and port. An empty host stands for all addresses.
+    """
     names: dict[int, str] = {}
     for name, (host, port) in ports.items():
         if port == 0:
@@ -30,7 +33,10 @@ def check_ports(ports: Mapping[str, tuple[str, int]]) -> Iterator[Finding]:
 
 
 def check_port(name: str, host: str, port: int) -> Finding:
-    """Checks one port. If the host means all addresses, the port must be usable at both loopback addresses."""
+    """Checks that a port is free, or that a program of this project listens on it.
+
+    If `host` is in ANY_HOSTS, checks the port at both loopback addresses.
+    """
     hosts = LOCAL_HOSTS if host in ANY_HOSTS else (host,)
     obstacles = {each: _find_obstacle(each, port) for each in hosts}
     for each, obstacle in obstacles.items():
@@ -49,7 +55,7 @@ def check_port(name: str, host: str, port: int) -> Finding:
 
 
 def _find_obstacle(host: str, port: int) -> tuple[int, str] | None:
-    """Returns the number and the text of the error of a bind, or None if the address can be bound."""
+    """Returns the number and the text of the error if the port cannot be bound, otherwise None."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,7 +67,7 @@ def _find_obstacle(host: str, port: int) -> tuple[int, str] | None:
 
 
 def _is_ours(host: str, port: int) -> bool:
-    """Returns whether the listener answers `/livez` as our programs do."""
+    """Returns whether the program that listens on the port answers `/livez` like a program of this project."""
     connection = HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/livez", headers={"Host": "localhost"})

@@ -11,9 +11,10 @@ from stockwatch.doctor.finding import Finding, failed, passed, warned
 def check_settings(
     unknown: Mapping[str, str], app_env: str, is_production: bool, key_is_published: bool
 ) -> Iterator[Finding]:
-    """Checks names of variables and the secret key.
+    """Checks the names of the variables, and that the secret key is not the published one.
 
-    `unknown` maps each variable that no setting has to the setting with the most similar name, or to an empty text.
+    `unknown` maps the name of each variable that is not a setting to the most similar name of a setting, or to an empty
+    text.
     """
     yield passed("settings", f"APP_ENV is {app_env}")
     for name, similar in unknown.items():
@@ -41,7 +42,7 @@ def check_production(settings: Any) -> Iterator[Finding]:
 
 
 def _describe(settings: Any) -> Sequence[tuple[str, bool, str, str]]:
-    """Returns variable, whether it is a fault, what is wrong, and what to do."""
+    """Returns the rules as tuples: a variable, whether its value is a fault, what is wrong, and what to do."""
     prints_mail = settings.EMAIL_BACKEND.endswith(("console.EmailBackend", "dummy.EmailBackend"))
     engine = settings.DATABASES["default"]["ENGINE"]
     return [

@@ -49,7 +49,7 @@ def _check_servers(client: Any) -> Iterator[Finding]:
 
 
 def _check_slots(client: ClusterClient) -> Iterator[Finding]:
-    """Checks that nodes serve all slots, that they answer, and that they have replicas."""
+    """Checks that all nodes answer, that all slots are served, and that each master has a replica."""
     lost = client.lost_nodes()
     if lost:
         yield failed(

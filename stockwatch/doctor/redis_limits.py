@@ -6,7 +6,7 @@ from stockwatch.doctor.finding import Level
 
 MIB = 1024 * 1024
 LEAST_HARD_BYTES, LEAST_SOFT_BYTES = 16 * MIB, 4 * MIB
-"""The least buffers for a subscriber. The defaults of Redis are 32 MiB, and 8 MiB for 60 seconds."""
+"""The smallest hard and soft limits for the output buffer of a subscriber. Redis has 32 MiB and 8 MiB by default."""
 NEARLY_FULL = 0.9
 KEEP_ALL = "set maxmemory-policy noeviction: another policy deletes quotes, bars and leases"
 
@@ -17,9 +17,9 @@ def read_version(text: str) -> tuple[int, ...]:
 
 
 def find_memory_fault(limit: int, used: int, policy: str) -> tuple[Level, str]:
-    """Judges the limit of memory and what happens at the limit. Returns the level and what to do.
+    """Judges `maxmemory` and `maxmemory-policy` of a server. Returns the level of the result, and what to do.
 
-    `limit` and `used` are in bytes. A `limit` of 0 means that there is no limit.
+    `limit` is `maxmemory` and `used` is the used memory, both in bytes. A `limit` of 0 means that there is no limit.
     """
     if policy != "noeviction":
         return (Level.FAIL if limit else Level.WARN), KEEP_ALL
@@ -31,7 +31,8 @@ def find_memory_fault(limit: int, used: int, policy: str) -> tuple[Level, str]:
 def find_buffer_fault(limits: str) -> str:
     """Returns what to do if the buffers of subscribers are too small, or an empty text if they are not.
 
-    `limits` is the value of client-output-buffer-limit: for each class its name, two numbers of bytes, and seconds.
+    `limits` is the value of client-output-buffer-limit. It holds for each class of clients: the name, the hard limit
+    and the soft limit in bytes, and the seconds that the soft limit may be exceeded.
     """
     found = re.search(r"pubsub (\d+) (\d+) (\d+)", limits)
     if found is None:

@@ -1,4 +1,4 @@
-"""Checks that the user of Redis may run the commands of the programs on their keys and channels."""
+"""Checks that the Redis user may run all commands that the programs need."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +11,19 @@ from feeds.store.keys import is_cluster
 from feeds.wire import CHANNEL_PREFIX, RATE_LIMIT_PREFIX, STOCK_PREFIX
 from stockwatch.doctor.finding import Finding, failed, passed
 
-KEY_PREFIXES = (STOCK_PREFIX, RATE_LIMIT_PREFIX, SECONDS.prefix, DAY_PREFIX, "feed:", "lease:", "owner:", "clients:")
-"""The beginnings of some names of keys. A user whose rights name other keys cannot work."""
+KEY_PREFIXES = (
+    *(STOCK_PREFIX, RATE_LIMIT_PREFIX, SECONDS.prefix, DAY_PREFIX),
+    *("feed:", "lease:", "owner:", "clients:", "quotes:"),
+)
+"""Prefixes of keys that the programs use. The Redis user needs rights on keys with each of these prefixes."""
 ADVICE = "grant the user ~* &* +@all -@admin -@dangerous +info +keys +config|get"
 
 
 def check_rights(client: Any) -> Iterator[Finding]:
-    """Runs each command on a key that does not exist, and on a channel without subscribers. Nothing is changed."""
+    """Runs each command on keys and on a channel that no program uses.
+
+    The commands delete the keys that they create.
+    """
     unused = f"doctor-{uuid4().hex}"
     refused: dict[str, None] = {}
     other: dict[str, str] = {}
@@ -37,7 +43,7 @@ def check_rights(client: Any) -> Iterator[Finding]:
 
 
 def list_commands(unused: str, sharded: bool) -> list[tuple[Any, ...]]:
-    """Returns the commands to try. `unused` is a text that is in no name of a key."""
+    """Returns the commands to try. `unused` is a text that no key of the programs contains."""
     key = STOCK_PREFIX + unused
     publish = "SPUBLISH" if sharded else "PUBLISH"
     return [

@@ -13,7 +13,7 @@ NO_CONFIG = "grant the user +config|get, or compare on the server"
 
 
 def check_server(client: Any, is_cluster: bool, place: str = "") -> Iterator[Finding]:
-    """Checks one server. `place` is the address of a node of a cluster, or empty."""
+    """Checks one server. `place` is the address of the node in a cluster; empty for a single server."""
     at = f" of {place}" if place else ""
     try:
         info: Mapping[str, Any] = client.info()
@@ -46,7 +46,7 @@ def _check_memory(info: Mapping[str, Any], at: str) -> Finding:
 
 
 def _check_role(info: Mapping[str, Any], is_cluster: bool, at: str) -> Iterator[Finding]:
-    """Checks that the server accepts writes, and is of the kind that the settings say."""
+    """Checks that the server can write, and that the settings are right if the server is a node of a cluster."""
     if info.get("role") == "slave":
         yield failed("redis role", f"the server{at} is a replica, which refuses writes", "name the master, or Sentinel")
     if info.get("cluster_enabled") and not is_cluster:

@@ -18,7 +18,7 @@ LISTEN_SECONDS = 0.0
 
 
 def check_sources(names: Sequence[str]) -> Iterator[Finding]:
-    """Connects to each source in the setting FEEDS."""
+    """Connects to each source in `names`, the value of the setting FEEDS."""
     if not names:
         yield passed("sources", "FEEDS is empty: all prices are simulated")
     for name in names:

@@ -1,1 +1,1 @@
-"""Security headers of the responses of Django."""
+"""Adds security headers to the responses of Django."""

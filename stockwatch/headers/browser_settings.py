@@ -22,7 +22,7 @@ class Hsts:
 
 
 def read_hsts(env: Environment) -> Hsts:
-    """Returns the settings of HSTS. Raises BadVariable if browsers would not preload a host that asks for it."""
+    """Returns the settings of HSTS. Raises BadVariable if HSTS_PRELOAD is true and browsers would not preload."""
     age = env.duration("HSTS_MAX_AGE", "0s", minimum="0s", maximum="87600h")
     hsts = Hsts(int(age.total_seconds()), env.boolean("HSTS_INCLUDE_SUBDOMAINS"), env.boolean("HSTS_PRELOAD"))
     if hsts.preload and (hsts.seconds < YEAR_SECONDS or not hsts.include_subdomains):
@@ -45,5 +45,5 @@ def read_socket_origin(env: Environment) -> str:
 
 
 def read_session_domain(env: Environment) -> str | None:
-    """Returns the domain whose hosts get the cookie of a web session. None means the host of the page only."""
+    """Returns the domain whose hosts get the cookie of a web session. None means only the host that sets the cookie."""
     return env.matching_text("SESSION_DOMAIN", "", DOMAIN, "empty, or a domain such as example.org") or None

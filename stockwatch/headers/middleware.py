@@ -19,7 +19,7 @@ class SecurityHeadersMiddleware(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         for name, value in ALWAYS.items():
             response.headers.setdefault(name, value)
-        # Pages load static files from a CDN, and other sites show the picture of a link.
+        # Other origins may use static files: pages load them from a CDN, and other sites show the preview picture.
         is_static = request.path_info.startswith(settings.STATIC_PATH)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin" if is_static else "same-origin")
         return response

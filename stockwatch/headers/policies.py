@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 Directives = dict[str, list[str] | bool]
 
-# Alerts can play a sound. All names are known to Chromium, which writes a warning for each unknown name.
+# `autoplay` is not listed, because alerts can play a sound. Names that Chromium does not know are not listed, because
+# Chromium logs a warning for each of them.
 UNUSED_FEATURES = (
     *("accelerometer", "camera", "clipboard-read", "display-capture", "encrypted-media", "fullscreen", "gamepad"),
     *("geolocation", "gyroscope", "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment"),
@@ -12,14 +13,15 @@ UNUSED_FEATURES = (
     "xr-spatial-tracking",
 )
 PERMISSIONS_POLICY = ", ".join(["autoplay=(self)", *(f"{name}=()" for name in UNUSED_FEATURES)])
-"""The header Permissions-Policy: pages may use none of these features, except that they play sounds."""
+"""The value of the header Permissions-Policy: pages may play sounds, and may use none of UNUSED_FEATURES."""
 
 
 def build_content_policy(static_url: str, socket_origin: str, upgrade: bool) -> Directives:
     """Returns the directives of the Content-Security-Policy.
 
-    `static_url` is the path or the URL of the static files. `socket_origin` is the origin of another host to which
-    pages open their sockets, or empty. With `upgrade`, browsers request parts of a page over HTTPS only.
+    `static_url` is the path or the URL of the static files. `socket_origin` is the origin to which pages open their
+    sockets, or empty if this is the host of the page. If `upgrade` is true, browsers request all parts of a page over
+    HTTPS.
     """
     files = ["'self'", *_read_origin(static_url)]
     sockets = ["'self'", *([to_socket_origin(socket_origin)] if socket_origin else [])]

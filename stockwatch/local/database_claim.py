@@ -22,7 +22,8 @@ def claim_database() -> bool:
 
 
 def _lock_in_transaction() -> bool:
-    # The lock belongs to a transaction that never ends, because pgbouncer gives a session's lock to other programs.
+    # The lock belongs to a transaction, which stays open. A lock of a session would not do: after each transaction,
+    # pgbouncer can give the session to another program.
     claim = connections.create_connection(connection.alias)
     claim.set_autocommit(False)
     with claim.cursor() as cursor:

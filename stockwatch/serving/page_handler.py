@@ -79,10 +79,11 @@ class PageHandler(ASGIHandler):
 
 
 def close_connections(**_: object) -> None:
-    """Closes the database connections of this thread at the end of a request. The thread ends with its request.
+    """Closes the database connections of this thread at the end of a request.
 
-    Django would keep them open for CONN_MAX_AGE, for a next request that this thread never gets.
+    Django would keep the connections open for CONN_MAX_AGE, for the next request of the thread. But each thread serves
+    only one request.
     """
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:  # a test holds its transaction open
+        if not connection.in_atomic_block:  # a test may be in a transaction
             connection.close()

@@ -19,7 +19,7 @@ def resolve_host(host: str, port: int, loopback: bool = False) -> str:
     """Returns the address to bind: `host`, or the address for all interfaces if `host` is empty.
 
     The address for all interfaces is `::` (IPv6 and IPv4) if the machine has IPv6, and `0.0.0.0` if not. If `loopback`
-    is true, an empty host stands for `127.0.0.1`. Raises PortUnavailable if another program then listens on the port
+    is true, an empty host stands for `127.0.0.1`. PortUnavailable is then raised if another program listens on the port
     at `::1`, because browsers try both addresses.
     """
     if host:

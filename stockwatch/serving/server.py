@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -20,7 +19,7 @@ from twisted.internet import defer, reactor
 from stockwatch.asgi import application
 from stockwatch.serving.ports import BACKLOG, KERNEL_BALANCES, stop_listening
 from stockwatch.serving.wiring import gateway, http_connections
-from watchlist.gateway.front.front import Front
+from watchlist.gateway.front.front import NO_FILE, NO_ROOM, Front
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +70,12 @@ class GatewayServer(Server):  # type: ignore[misc]
 
     def _hand_over(self, sock: socket.socket) -> None:
         """Hands a client's connection over to Daphne, then closes `sock`. Daphne keeps a duplicate of the socket."""
-        with sock, suppress(OSError):  # the client has left, or no file descriptor is free
-            reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
+        with sock:
+            try:
+                reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
+            except OSError as error:  # the client has left, or no file descriptor is free
+                if error.errno in NO_ROOM:
+                    gateway.counts.refused[NO_FILE] += 1
 
     def _watch_parent(self) -> None:
         if self._parent is not None and os.getppid() != self._parent:
@@ -81,7 +84,7 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def _save_metrics(self) -> None:
-        """Stores the metrics for the other processes each second, also while this process serves no socket."""
+        """Stores the metrics of this process once per second, so that the other processes can add them up."""
         try:
             gateway.save_metrics()
         except Exception:

@@ -166,7 +166,7 @@ class AllProcessesCollector(Collector):
         for stored in self._shared_counts.load_other_metrics():
             others.setdefault((stored.name, frozenset(stored.labels.items())), []).append(stored.value)
         for family in self.collect_own():
-            # The sum of times of creation has no meaning.
+            # These samples are times of creation, whose sum has no meaning.
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             for position, sample in enumerate(family.samples):
                 values = others.pop((sample.name, frozenset(sample.labels.items())), [])
@@ -187,7 +187,7 @@ class AllProcessesCollector(Collector):
 
 
 class LabelledCollector(Collector):
-    """Adds a label to all samples of another collector, so that each process of a gateway has samples of its own."""
+    """Adds a label to all samples of another collector, so that samples of several processes are told apart."""
 
     def __init__(self, collector: Collector, label: str, value: str) -> None:
         self._collector = collector

@@ -3,6 +3,7 @@
 The ASGI application and `rungateway` import this module after Django is set up.
 """
 
+import resource
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,16 @@ from watchlist.gateway.streams.application import StreamApplication
 HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 
 
+RESERVED_FILES = 100
+"""How many file descriptors of a process are kept for HTTP, Redis and the database. Of a low limit, a fifth is kept."""
+
+
+def read_max_per_process() -> int:
+    """Returns how many clients the limit of open files (`ulimit -n`) allows this process to serve. 0 means no limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if limit == resource.RLIM_INFINITY else limit - min(RESERVED_FILES, limit // 5)
+
+
 def read_limits() -> Limits:
     """Returns the limits of the gateway from the settings."""
     return Limits(
@@ -50,6 +61,7 @@ def read_limits() -> Limits:
         pong_wait=settings.GATEWAY_TIMEOUTS_PONG_WAIT.total_seconds(),
         ping_period=settings.GATEWAY_TIMEOUTS_PING_PERIOD.total_seconds(),
         max_age=settings.GATEWAY_MAX_AGE.total_seconds(),
+        max_per_process=read_max_per_process(),
     )
 
 
@@ -138,7 +150,10 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
 
 
 def wants_access_line(logger: str, event: str) -> bool:
-    """Returns whether an access line is to be written. `has_room` describes the arguments."""
+    """Returns whether to write an access line of `logger` with the text `event`.
+
+    Returns False if LOGGER_ACCESS is false, or if too many such lines were written in this second.
+    """
     return settings.LOGGER_ACCESS and has_room(logger, event)
 
 

@@ -44,14 +44,14 @@ async def test_aiohttp_receives_the_ack_the_snapshot_and_later_updates(gateway):
     first = gateway.publish("AAPL")
     async with aiohttp.ClientSession() as session, session.ws_connect(f"http://{gateway.address}/ws") as socket:
         await socket.send_str(SUBSCRIBE)
-        assert await socket.receive_json(timeout=10) == ACK
-        assert await socket.receive_str(timeout=10) == wire.encode(first).decode()
+        assert await socket.receive_json(timeout=60) == ACK
+        assert await socket.receive_str(timeout=60) == wire.encode(first).decode()
         await until(lambda: is_subscribed(gateway))
         for _ in range(20):
             update = gateway.publish("AAPL")
-            assert await socket.receive_str(timeout=10) == wire.encode(update).decode()
+            assert await socket.receive_str(timeout=60) == wire.encode(update).decode()
         await socket.send_str('{"action":"unsubscribe_all","id":"2"}')
-        assert (await socket.receive_json(timeout=10))["id"] == "2"
+        assert (await socket.receive_json(timeout=60))["id"] == "2"
 
 
 @pytest.mark.parametrize(("text", "code"), FAULTS)

@@ -91,6 +91,10 @@ def test_prices_flow_through_real_processes_and_each_exits_with_0(
     assert last.seq_id == newest.seq_id + count // 4
 
     wait_until(lambda: decode(redis_client.get("stock:AAPL")) == last)
+    # Nothing feeds the ticker any more: only the end of the topic has its price.
+    redis_client.flushdb()
+    assert decode(wait_until(lambda: redis_client.get("stock:AAPL"), 60, "the lost price")).seq_id <= last.seq_id
+    wait_until(lambda: processor.logged("restored from Kafka"), 60, "a log line")
     assert processor.end() == 0
     for command in (processor, generator, second):
         assert not command.logged("Traceback")
@@ -130,7 +134,7 @@ def test_a_ticker_whose_source_changes_goes_to_another_process_and_back(
     real = Update("AAPL", 163.5, last["AAPL"].timestamp + 1, last["AAPL"].seq_id + 1)
     producer = UpdateProducer(brokers, "market_ticks")
     producer.send("AAPL", encode(real))
-    assert producer.close(10) == 0
+    assert producer.close(60) == 0
     ours.release(["AAPL"])
     set_source(database, "AAPL", "simulated")
     found = wait_until(lambda: (newest := topic.read(["AAPL"])["AAPL"]).seq_id > real.seq_id and newest)

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,34 +43,70 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM]])
-def test_stopped_tests_leave_neither_server_nor_file(tmp_path: Path, temporary: Path, numbers: list[signal.Signals]):
-    (tmp_path / "test_waiting.py").write_text(WAITING_TEST)
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.conftest"]')
-    options = ["-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    options += ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base")]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path / "test_waiting.py")],
+def start_tests(folder: Path, temporary: Path, *options: str) -> subprocess.Popen[str]:
+    """Starts a test that waits forever, in its own process group."""
+    (folder / "test_waiting.py").write_text(WAITING_TEST)
+    options = ("-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), *options)
+    options += ("-p", "no:cacheprovider", "--basetemp", str(folder / "base"))
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options, str(folder / "test_waiting.py")],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
+
+
+def expect_neither_server_nor_file(
+    running: subprocess.Popen[str], folder: Path, temporary: Path, stop: Callable[[], None]
+) -> None:
+    """Stops tests as soon as their servers run."""
 
     def started() -> bool:
         assert running.poll() is None, running.communicate()[0]
-        return (tmp_path / "addresses.txt").exists()
+        return (folder / "addresses.txt").exists()
 
     wait_until(started, 120, "the start of the servers")
-    addresses = (tmp_path / "addresses.txt").read_text().split("\n")
+    addresses = (folder / "addresses.txt").read_text().split("\n")
     assert all(map(is_open, addresses))
-    for number in numbers:
-        running.send_signal(number)
+    stop()
     output, _ = running.communicate(timeout=120)
     assert running.returncode == pytest.ExitCode.INTERRUPTED, output
     wait_until(lambda: not any(map(is_open, addresses)), 60, "the end of the servers")
     wait_until(lambda: not list(temporary.iterdir()), 60, "the removal of the files")
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM]])
+def test_stopped_tests_leave_neither_server_nor_file(tmp_path: Path, temporary: Path, numbers: list[signal.Signals]):
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.conftest"]')
+    running = start_tests(tmp_path, temporary)
+
+    def stop() -> None:
+        for number in numbers:
+            running.send_signal(number)
+
+    expect_neither_server_nor_file(running, tmp_path, temporary, stop)
+
+
+@pytest.mark.parametrize(
+    ("number", "to_group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)],
+)
+def test_stopped_tests_on_several_cores_leave_neither_server_nor_file(
+    tmp_path: Path, temporary: Path, number: signal.Signals, to_group: bool
+):
+    # xdist may kill its workers at once: whoever stops tests has waited for the fixtures before.
+    (tmp_path / "conftest.py").write_text(
+        'pytest_plugins = ["tests.conftest"]\n'
+        "from xdist.workermanage import NodeManager\n"
+        "NodeManager.EXIT_TIMEOUT = 0\n"
+    )
+    running = start_tests(tmp_path, temporary, "-n", "2", "--dist", "loadfile")
+    expect_neither_server_nor_file(
+        running, tmp_path, temporary, lambda: (os.killpg if to_group else os.kill)(running.pid, number)
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -23,7 +23,7 @@ def check(brokers: Brokers, topic: str, **more: object) -> Callable:
 def create(brokers: Brokers, topic: str, replicas: int, least: int) -> None:
     new = NewTopic(topic, 2, replicas, config={"min.insync.replicas": str(least)})
     brokers.admin.create_topics([new], request_timeout=60)[topic].result(90)
-    wait_until(lambda: topic in brokers.admin.list_topics(timeout=30).topics, 60, "the topic")
+    brokers.await_in_sync(topic, count=replicas)
 
 
 def test_a_topic_without_fault_and_the_lag_of_a_group_are_shown(brokers: Brokers, topic: str):

@@ -50,12 +50,12 @@ class Program:
         while more := source.read1():
             setattr(self, name, getattr(self, name) + more.decode())
 
-    def wait_for_output(self, text: str, seconds: float = 20) -> None:
+    def wait_for_output(self, text: str, seconds: float = 60) -> None:
         wait_until(lambda: text in self.output, seconds, f"{text!r} in {self.output!r}, {self.errors!r}")
 
     def wait(self) -> int:
         """Waits until the program ends by itself. Returns the exit status."""
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         self._join()
         return status
 

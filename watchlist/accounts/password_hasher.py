@@ -1,4 +1,4 @@
-"""Hashes passwords with Argon2id, a few at a time, because each hash needs 100 MiB of memory."""
+"""Hashes passwords with Argon2id. Limits simultaneous hashes, because each needs 100 MiB of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from watchlist.errors import TooManyHashes
 
 WAIT_SECONDS = 5.0
-"""How long a request waits until another one has hashed its password."""
+"""The longest time that a request waits before its password is hashed."""
 
 
 class HashLimit:
@@ -22,7 +22,7 @@ class HashLimit:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Waits until a hash may begin. Raises TooManyHashes after `wait_seconds`."""
+        """Waits until a hash may begin, then runs the `with` block. Raises TooManyHashes after `wait_seconds`."""
         if not self._free.acquire(timeout=self.wait_seconds):
             raise TooManyHashes("too many passwords are being checked at once: try again in a moment")
         try:
@@ -35,9 +35,9 @@ PROCESS_LIMIT = HashLimit(settings.PASSWORD_HASHES)
 
 
 class LimitedArgon2Hasher(Argon2PasswordHasher):
-    """Django's Argon2 hasher, within the limit of the process.
+    """Django's Argon2 hasher, with a limit of simultaneous hashes in the process.
 
-    Stored hashes do not contain the name of this class, so they stay valid without it.
+    A stored hash does not contain the name of this class, so Django's own Argon2 hasher can verify the hash too.
     """
 
     def encode(self, password: str, salt: str) -> str:

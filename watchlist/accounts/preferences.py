@@ -56,7 +56,8 @@ def zones() -> tuple[str, ...]:
 def find_zone(text: str) -> str | None:
     """Returns the name of a typed time zone, or None if no time zone matches.
 
-    A person can type a whole name. The last part is enough if only one name ends with it, such as `new york`.
+    A person can type a whole name, such as `America/New_York`. The last part, such as `new york`, is enough if no other
+    name has the same last part.
     """
     if len(text) > MAX_ZONE_LENGTH:
         return None

@@ -13,9 +13,10 @@ VALID_ID = re.compile(r"[A-Za-z0-9._+/=-]{1,128}")
 
 
 def choose_request_id(sent: str | None, client: Sequence[Any] | None, trusted: Sequence[str] = ()) -> str:
-    """Returns the id that a trusted proxy has sent in the header X-Request-ID, otherwise a new id.
+    """Returns the id in the header X-Request-ID if a trusted proxy sent the request, otherwise a new id.
 
-    `client` is the pair (address, port) of the peer. `trusted` holds the networks of trusted proxies.
+    `sent` is the value of the header. `client` is the pair (address, port) of the peer. `trusted` holds the networks of
+    trusted proxies.
     """
     if sent and len(sent) <= MAX_CHARACTERS and VALID_ID.fullmatch(sent) and client and is_trusted(client[0], trusted):
         return sent

@@ -7,10 +7,10 @@ from django.utils.crypto import constant_time_compare
 
 
 def renew_signature(session: SessionBase) -> None:
-    """Signs a web session with SECRET_KEY if one of SECRET_KEY_FALLBACKS has signed the session.
+    """Signs a web session again with SECRET_KEY if an old key in SECRET_KEY_FALLBACKS has signed the session.
 
-    Django would give the session another key. A second request that is under way would then be signed out, and so
-    would the sockets of the person.
+    Django would also change the session key in the cookie. That would sign out the person's other requests that run at
+    the same time, and the person's sockets.
     """
     signature = session.get(HASH_SESSION_KEY) if settings.SECRET_KEY_FALLBACKS else None
     if not signature or BACKEND_SESSION_KEY not in session:

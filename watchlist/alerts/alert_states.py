@@ -90,7 +90,7 @@ class AlertStates:
         return State.ACTIVE
 
     def fire_silence(self, watch: Watch, slot: int) -> State:
-        """Fires an alert on missing prices, unless it has fired since the newest update. The update is the last one."""
+        """Fires an alert on missing prices if `is_due`. The firing contains the newest update of the symbol."""
         table = self.table
         if not self.is_due(watch, slot):
             return State.ACTIVE
@@ -102,7 +102,7 @@ class AlertStates:
         return State.FIRED if table.repeat(slot) is Repeat.ONCE else State.ACTIVE
 
     def is_due(self, watch: Watch, slot: int) -> bool:
-        """Returns whether an alert is one on missing prices and may fire for the newest update."""
+        """Returns whether this is an alert on missing prices that may fire for the time after the newest update."""
         table = self.table
         is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
         ends = watch.timestamp + table.minutes[slot] * MINUTE_US

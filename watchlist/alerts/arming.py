@@ -1,4 +1,4 @@
-"""Decides on which side a new or resumed alert is armed. Pure."""
+"""Decides on which side of its level a new or resumed alert is armed. Pure."""
 
 from typing import Any
 
@@ -54,7 +54,10 @@ class Market(msgspec.Struct, frozen=True):
 
 
 def find_side(condition: Condition, market: Market) -> Side:
-    """Returns the side on which an alert is armed; Side.NONE if its condition is true already, or is unknown."""
+    """Returns the side of its level on which an alert is armed.
+
+    Returns Side.NONE if the condition is true already, or if prices are missing to decide this.
+    """
     quote = market.quote
     if condition.kind in ALWAYS_ARMED:
         return ALWAYS_ARMED[condition.kind]
@@ -75,9 +78,9 @@ def is_true(condition: Condition, market: Market) -> bool:
 
 
 def side_at(kind: Kind, value: float, price: float, reference: float) -> Side:
-    """Returns the side on which a price arms an alert with a level or a percentage.
+    """Returns the side of its level on which `price` arms an alert with a level or a percentage.
 
-    Returns Side.NONE if the condition is already true: the alert is armed when the price has come back.
+    Returns Side.NONE if the condition is already true. Such an alert is armed later, when the condition is false again.
     """
     level = level_of(kind, value, reference)
     if price < level and can_rise(kind, value):

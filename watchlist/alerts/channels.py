@@ -1,4 +1,4 @@
-"""Says by which channels an account can be told about its alerts."""
+"""Lists the channels by which an account can receive its firings."""
 
 from django.conf import settings
 from django.contrib.auth.models import User

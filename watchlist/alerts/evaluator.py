@@ -168,8 +168,8 @@ class Evaluator:
     def expire(self, until: int, *, everywhere: bool = True) -> None:
         """Finishes all alerts that expire at or before `until`.
 
-        Pass `everywhere=False` if the topic may hold older updates that were not evaluated yet. Then, and while missing
-        prices may still fire the alert, it is finished if an update of its symbol is RECENT_US newer than the expiry.
+        `everywhere` says whether all updates up to `until` were evaluated. If not, or if missing prices may still fire
+        an alert, the alert is finished only after an update of its symbol that is RECENT_US newer than the expiry.
         """
         for slot in self._expiries.reached(until):
             watch = self._numbered[self._table.watches[slot]]
@@ -186,14 +186,14 @@ class Evaluator:
     def fire_silent(self, now: int, seen_since: Mapping[str, int]) -> None:
         """Fires alerts on symbols whose newest update is too old at the time `now`.
 
-        `seen_since` has the symbols whose updates would arrive, with the time since when this is known.
+        `seen_since` maps each symbol to the unix microseconds since when its updates could reach this engine.
         """
         for symbol, since in seen_since.items():
             watch = self._watches[symbol]
             self._fire_missing(watch, now - max(watch.timestamp, since))
 
     def _fire_missing(self, watch: Watch, silence_us: int) -> None:
-        """Fires the alerts on missing prices of a symbol whose last update was the newest one for this long."""
+        """Fires the alerts on missing prices of a symbol that has had no update for `silence_us`."""
         for slot in watch.silences.reached(silence_us / MINUTE_US):
             if self._states.fire_silence(watch, slot) is State.FIRED:
                 self._take(slot)
@@ -202,7 +202,7 @@ class Evaluator:
     def _take(self, slot: int) -> Watch:
         """Removes the levels of an alert. Returns the watch of the alert."""
         watch = self._numbered[self._table.watches[slot]]
-        if self._table.since(slot) <= watch.order:  # other alerts wait for the update at which they were armed
+        if self._table.since(slot) <= watch.order:  # the levels of other alerts are not in the watch yet
             watch.unplace(self._table, slot)
         return watch
 

@@ -7,7 +7,7 @@ from math import inf
 
 
 class Ladder:
-    """Levels in one direction, each with the slot of its alert.
+    """Levels that only a rising price, or only a falling price, reaches. Each level has the slot of its alert.
 
     If `rising` is true, a price reaches all levels at or below the price. Otherwise a price reaches all levels at or
     above the price. An entry needs 12 bytes.

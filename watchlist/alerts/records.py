@@ -1,4 +1,4 @@
-"""Defines what goes into and comes out of the evaluation of alerts. Pure.
+"""Defines the inputs and the results of the evaluation of alerts. Pure.
 
 Timestamps are in unix microseconds. An order is a pair (timestamp, seq_id).
 """

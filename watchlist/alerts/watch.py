@@ -36,11 +36,11 @@ class Watch:
     """One symbol: its newest update, its market day, its last updates, and the levels of its alerts.
 
     `rising` holds the levels that a rising price reaches, `falling` those that a falling price reaches. `extremes`
-    holds the lowest and highest prices, `windows` the earlier prices, and `silences` the alerts on missing prices by
-    their minutes. A price between `bottom` and `top` reaches no level. A price between `low` and `high` is also inside
-    the day's range. `later` holds alerts whose arming update has not arrived yet. `count` is the number of alerts.
-    `saved` is the order of the newest update at the last `Evaluator.take_progress`. `silence_us` is the shortest time
-    span of the alerts on missing prices, in microseconds.
+    holds the lowest and highest prices, `windows` the earlier prices, and `silences` the alerts on missing prices with
+    their time spans in minutes. A price between `bottom` and `top` reaches no level. A price between `low` and `high`
+    is also inside the day's range. `later` holds alerts whose arming update has not arrived yet. `count` is the number
+    of alerts. `saved` is the order of the newest update at the last `Evaluator.take_progress`. `silence_us` is the
+    shortest time span of the alerts on missing prices, in microseconds.
     """
 
     __slots__ = (

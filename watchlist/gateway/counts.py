@@ -50,8 +50,8 @@ class HubCounts:
     - `unwanted`: no socket subscribes to the symbol.
 
     `gaps` is the number of accepted updates whose seq_id skipped numbers. `sent` is the number of updates handed to
-    sockets. Some of these were never written to a socket that did not read: `conflated` updates were replaced by newer
-    ones of the symbol in mode `latest`, and `lost` updates were dropped in mode `all`.
+    sockets. Some of these updates were never written, because the client did not read: `conflated` counts the updates
+    that newer ones replaced in mode `latest`, and `lost` counts the updates that were dropped in mode `all`.
     """
 
     __slots__ = ("accepted", "conflated", "gaps", "lost", "malformed", "sent", "stale", "timestamp", "unwanted")

@@ -95,7 +95,7 @@ class Gateway:
         database if the first reading of the tickers fails.
         """
         if self._start_task is None:
-            # The log lines of the started tasks must not name the connection that happens to be the first one.
+            # With an empty context, log lines of the task do not have the id of the connection that starts the task.
             self._start_task = asyncio.get_running_loop().create_task(self._start(), context=Context())
         await asyncio.shield(self._start_task)
         await self.ticker_changes.wait_loaded()

@@ -35,3 +35,5 @@ class Limits:
     bad_requests: int = 10
     refusals: int = 20
     refusals_within: float = 10.0
+    max_per_process: int = 0
+    """The most connections of one process, which its limit of open files allows. 0 means no limit."""

@@ -21,7 +21,7 @@ END_TO_END = Histogram(
 )
 # Prometheus sees the first increase of a counter only if the series exists before.
 REFUSALS = ("full", "address full", "address rate", "token rate", "no tickers", "database", "shutdown")
-"""Reasons of refusals whose series begin at 0."""
+"""The reasons of refusals whose series exist from the start, with the value 0."""
 CLOSES = tuple(code.name.lower() for code in CloseCode)
 
 ACCEPT_SECONDS = Histogram(

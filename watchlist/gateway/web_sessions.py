@@ -49,7 +49,7 @@ def find_account_session(key: str) -> AccountSession | None:
     close_old_connections()
     request = HttpRequest()
     request.session = SessionStore(key)
-    renew_signature(request.session)  # not stored: otherwise get_user would replace the session of the person
+    renew_signature(request.session)  # in memory only; get_user would change the key of the stored session
     account = get_user(request)
     if not account.is_authenticated or account.pk is None:
         return None

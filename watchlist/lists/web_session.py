@@ -52,7 +52,7 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether the session was last prolonged long ago: PROLONG_AFTER, or half of the age of short sessions.
+        """Whether the session was last prolonged PROLONG_AFTER ago, or half of its lifetime ago if that is shorter.
 
         False if this request read no session.
         """

@@ -58,14 +58,20 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 
 
 def read_minutes_of_step(symbol: str, first: datetime, step: int, now: datetime) -> list[Candle]:
-    """Returns candles of `step` minutes from `first` to `now`, oldest first. `step` divides a day or is 90."""
+    """Returns candles of `step` minutes from `first` to `now`, oldest first.
+
+    A day must have a whole number of steps, or `step` must be 90.
+    """
     newest = int(now.timestamp()) // 60
     minutes = newest - int(first.timestamp()) // 60
     return _join_minutes(symbol, _find_tape(symbol), newest, max(1, minutes), step)
 
 
 def read_market_days(symbol: str, first: date) -> list[Candle]:
-    """Returns a candle for each market day from `first` on, oldest first. It starts at midnight UTC of its date."""
+    """Returns a candle for each market day from `first` on, oldest first.
+
+    The start of a candle is midnight UTC of the date of its market day.
+    """
     return _read_day_bars(_find_tape(symbol), first)
 
 

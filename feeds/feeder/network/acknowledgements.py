@@ -47,9 +47,10 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets the requests whose answer is overdue. Returns the native symbols of these requests in two lists.
+        """Removes the requests that the source has not answered in time. Returns their native symbols in two lists.
 
-        Subscribe to the symbols in the first list again. The symbols in the second list are unknown to the source.
+        The first list has the symbols whose subscription the caller must request a second time. The second list has the
+        symbols that count as unknown to the source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

@@ -30,6 +30,6 @@ def new_york_time(moment: datetime) -> datetime:
 
 
 def sunday(year: int, month: int, number: int) -> date:
-    """Returns the first (1) or second (2) Sunday of a month."""
+    """Returns the Sunday with this `number` in a month, such as 2 for the second Sunday."""
     first = date(year, month, 1)
     return first + timedelta(days=6 - first.weekday(), weeks=number - 1)

@@ -46,7 +46,7 @@ class SourceStateTracker:
         self._end(SourceState.RECONNECTING, reason, now)
 
     def note_refused(self, reason: str, now: int) -> None:
-        """Notes an error after which no retry helps."""
+        """Notes that the source refused this program, and that no retry helps."""
         self._end(SourceState.REFUSED, reason, now)
 
     def _end(self, state: SourceState, reason: str, now: int) -> None:

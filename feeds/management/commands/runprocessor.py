@@ -1,6 +1,7 @@
 """`manage.py runprocessor`: runs the processor, which writes prices from Kafka to Redis."""
 
 from argparse import ArgumentParser
+from threading import Event
 from typing import Any
 
 import structlog
@@ -10,11 +11,14 @@ from django.core.management.base import BaseCommand
 from feeds.errors import PermanentError
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
+from feeds.kafka.processed_updates import ProcessedUpdates
 from feeds.processor.loop import Processor
+from feeds.processor.lost_quotes import LostQuotes
 from feeds.processor.writers import plan_writers
 from feeds.program_health import serve_health
 from feeds.stop_signals import stop_event
-from feeds.store.connection import warn_of_shared_channels
+from feeds.store.connection import connect, warn_of_shared_channels
+from feeds.store.quote_restorer import QuoteRestorer
 
 
 class Command(BaseCommand):
@@ -42,9 +46,17 @@ class Command(BaseCommand):
         processor = Processor(
             consumer, dead_letters, plan.open_writer, plan.workers, settings.KAFKA_TOPIC, routing=plan.routing
         )
+        if not once:
+            self._start_restoring(stop)
         try:
             finished = processor.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
         raise SystemExit(1 if processor.failed or (once and not (finished and consumer.drained)) else 0)
+
+    def _start_restoring(self, stop: Event) -> None:
+        """Starts the thread that restores quotes if Redis loses its data."""
+        processed = ProcessedUpdates(settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.KAFKA_GROUP_ID)
+        restorer = QuoteRestorer(connect(settings.REDIS), settings.PROCESSOR_STOCK_TTL)
+        LostQuotes(restorer, processed.read_newest, stop).start()

@@ -45,7 +45,7 @@ class TradeRow(msgspec.Struct):
     """A trade as Alpaca sends it, both in the stream and in the history.
 
     `update` is `canceled` or `incorrect` for a withdrawn trade, and empty for any other trade. Only the history sends
-    it.
+    `update`.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")

@@ -46,8 +46,8 @@ def make_tags() -> tuple[str, ...]:
     return tuple(tags[number] for number in range(TAGS))
 
 
-_PREFIXES = tuple(f"{{{tag}}}." for tag in make_tags())
-SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
+TAG_PREFIXES = tuple(f"{{{tag}}}." for tag in make_tags())
+SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in TAG_PREFIXES)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -58,7 +58,7 @@ def tag_number(symbol: str) -> int:
 
 def tag_prefix(symbol: str) -> str:
     """Returns the prefix `{tag}.` of a symbol's keys and channel in a cluster."""
-    return _PREFIXES[tag_number(symbol)]
+    return TAG_PREFIXES[tag_number(symbol)]
 
 
 def command_slot(arguments: Sequence[Any]) -> int | None:

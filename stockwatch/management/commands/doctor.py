@@ -17,7 +17,7 @@ DEFAULT_SECONDS = 20.0
 
 class Command(BaseCommand):
     help = "Checks this installation: one line each, with what to do. Exits with 1 if a check fails."
-    requires_system_checks = ()  # the doctor reports their results itself
+    requires_system_checks = ()  # the doctor runs the system checks itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="some of: " + ", ".join(SUBJECTS))
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         findings = [clean(finding, secrets) for finding in found]
         self.stdout.write(format_findings(findings, as_json))
         status = find_exit_status(findings)
-        if not have_ended:  # a library might wait for its threads at the exit
+        if not have_ended:  # `sys.exit` could wait for the threads of a library
             sys.stdout.flush()
             os._exit(status)
         sys.exit(status)

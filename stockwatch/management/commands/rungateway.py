@@ -64,7 +64,8 @@ class Command(BaseCommand):
     def _choose_host(host: str, port: int) -> str:
         """Returns the address to bind. Raises PortUnavailable.
 
-        With the published secret key, other machines can only connect if the operator names a host.
+        If SECRET_KEY is the published one, an empty `host` means the loopback address, so that no other machine can
+        connect.
         """
         has_published_key = settings.SECRET_KEY == settings.PUBLISHED_SECRET_KEY
         if has_published_key and not host:

@@ -173,6 +173,28 @@ def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
     ]
 
 
+def test_the_status_tells_new_prices_with_old_times_from_no_new_prices(page: Page):
+    body = """
+    const pill = document.createElement("p");
+    pill.innerHTML = "<span></span><small></small>";
+    const announcer = document.createElement("p");
+    announcer.innerHTML = "<span></span><span></span>";
+    const status = new module.Status(pill, announcer);
+    status.setState({ name: "live" });
+    const hour = 3_600_000;
+    const quotes = { age: () => hour, hasSimulated: true };
+    return [undefined, 10_000, 10_000].map((flowedAt, step) => {
+      status.show({ ...quotes, flowedAt }, 0, 5000, 10_000 + 3999 * step);
+      return [pill.dataset.state, ...[...pill.children].map((part) => part.textContent)];
+    });
+    """
+    assert run_module(page, "status", body) == [
+        ["stale", "No new prices", "60 min"],
+        ["stale", "Delayed prices", "60 min"],
+        ["stale", "No new prices", "60 min"],
+    ]
+
+
 FRAMES = (
     FAKE_SOCKETS
     + """

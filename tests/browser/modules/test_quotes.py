@@ -71,6 +71,20 @@ def test_values_that_cannot_be_shown_are_refused(page: Page):
     assert run_module(page, "quotes", body) == [False, 1]
 
 
+def test_prices_flow_only_while_known_prices_are_replaced(page: Page):
+    body = """
+    const quotes = new module.Quotes();
+    const update = { symbol: "A", price: 11, timestamp: 5, seq_id: 5 };
+    quotes.watch("A", { base: 10, decimals: 2, active: true, update });
+    const flows = () => quotes.flowedAt <= performance.now();
+    return [update, { ...update, timestamp: 4 }, { ...update, seq_id: 6 }].map((each) => {
+      quotes.applyUpdate(each);
+      return flows();
+    });
+    """
+    assert run_module(page, "quotes", body) == [False, False, True]
+
+
 def test_frozen_quotes_are_those_of_the_moment(page: Page):
     body = """
     const quotes = new module.Quotes();

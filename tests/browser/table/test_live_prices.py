@@ -75,6 +75,20 @@ def test_a_row_without_updates_becomes_stale_and_recovers(site: Site, open_page:
     expect_status(page, "live", "Live")
 
 
+def test_prices_that_flow_with_old_times_are_told_from_no_new_prices(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0, age=3600)
+    page = open_page()
+    expect_status(page, "stale", "No new prices")
+
+    def is_delayed() -> bool:
+        site.publish("AAPL", 201.0, age=3600)
+        return page.locator("#status span").text_content() == "Delayed prices"
+
+    wait_until(is_delayed)
+    expect(cell(page, "AAPL", "age")).to_have_text(re.compile("stale"))
+    expect_status(page, "stale", "No new prices")  # nothing is published any more
+
+
 @pytest.mark.parametrize("minutes", ["10", "-10"])
 def test_ages_do_not_depend_on_the_clock_of_the_browser(site: Site, open_page: Callable[..., Page], minutes: str):
     page = open_page("/livez")

@@ -68,8 +68,8 @@ class Feeder:
         self.wanted.clear()
         wait_until(lambda: self._last is None)
         self._stop.set()
-        self._thread.join(10)
-        assert self.producer.close(10) == 0
+        self._thread.join(60)
+        assert self.producer.close(60) == 0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from feeds.kafka.embedded import EmbeddedCluster
 COUNT_BROKERS = """
 import sys
 from confluent_kafka.admin import AdminClient
-print(len(AdminClient({"bootstrap.servers": sys.argv[1]}).list_topics(timeout=10).brokers))
+print(len(AdminClient({"bootstrap.servers": sys.argv[1]}).list_topics(timeout=60).brokers))
 """
 
 
@@ -20,7 +20,7 @@ def test_a_cluster_has_an_address_for_each_broker_and_each_answers():
     with EmbeddedCluster(brokers=2) as cluster:
         for address in cluster.addresses.split(","):
             assert address.startswith("127.0.0.1:")
-            assert len(AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).brokers) == 2
+            assert len(AdminClient({"bootstrap.servers": address}).list_topics(timeout=60).brokers) == 2
 
 
 def test_another_process_can_connect_to_the_cluster(kafka: str):

@@ -93,7 +93,7 @@ def send_trades(kafka: str, topic: str, *trades: tuple[Update, str]) -> None:
     producer = UpdateProducer(kafka, topic)
     for each, trade_id in trades:
         producer.send(each.symbol, encode(each), [("source", b"kraken"), ("id", trade_id)])
-    assert producer.close(10) == 0
+    assert producer.close(60) == 0
 
 
 def test_the_end_of_a_symbol_names_number_time_and_trades(kafka: str, topic: str, produce: Produce):

@@ -32,7 +32,7 @@ def test_delivered_updates_are_counted(kafka: str, topic: str):
         producer.send("AAPL", encode(Update("AAPL", 1.0, at(number), number)))
         producer.poll()
 
-    assert producer.close(10) == 0
+    assert producer.close(60) == 0
     assert producer.delivered == 100
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"])["AAPL"].seq_id == 99
 
@@ -46,7 +46,7 @@ def test_a_symbol_has_the_partition_that_java_clients_choose(kafka: str, topic: 
     symbols = ["AAPL", "GOOG", "BRK.B", "^GSPC", "BTC/USD"]
     for symbol in symbols:
         producer.send(symbol, encode(Update(symbol, 1.0, 1, 1)))
-    producer.close(10)
+    producer.close(60)
 
     assert partitions == {symbol: murmur2(symbol.encode(), 4) for symbol in symbols}
 

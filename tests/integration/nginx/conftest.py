@@ -8,11 +8,10 @@ import pytest
 from tests.support.gateway.process import GatewayProcess
 from tests.support.servers.nginx import ORIGIN, Nginx, ProxiedSite, find_nginx
 
-NGINX_TIMEOUT_SECONDS = 8
 
-
-@pytest.fixture(scope="package")
-def proxied_site(tmp_path_factory, ticker_database, redis_server) -> Iterator[ProxiedSite]:
+@pytest.fixture(scope="module")
+def proxied_site(request, tmp_path_factory, ticker_database, redis_server) -> Iterator[ProxiedSite]:
+    """The site, with the timeouts of nginx that the module of the test names."""
     find_nginx()
     folder = tmp_path_factory.mktemp("nginx")
     variables = {
@@ -29,9 +28,8 @@ def proxied_site(tmp_path_factory, ticker_database, redis_server) -> Iterator[Pr
     }
     (folder / "site.sqlite3").write_bytes(ticker_database.read_bytes())
     programs = [GatewayProcess(folder, ticker_database, redis_server, "rungateway", **variables) for _ in range(3)]
-    nginx = Nginx(
-        folder, {8081 + number: program.port for number, program in enumerate(programs)}, NGINX_TIMEOUT_SECONDS
-    )
+    ports = {8081 + number: program.port for number, program in enumerate(programs)}
+    nginx = Nginx(folder, ports, request.module.NGINX_TIMEOUT_SECONDS)
     try:
         with ThreadPoolExecutor() as pool:
             list(pool.map(GatewayProcess.start, programs))

@@ -15,6 +15,7 @@ from tests.support.gateway.process import receive_frame
 from tests.support.servers.nginx import DOCUMENTS, ORIGIN, ProxiedSite
 from tests.support.waiting import wait_until
 
+NGINX_TIMEOUT_SECONDS = 8
 SUBSCRIBE = json.dumps({"action": "subscribe", "payload": {"symbols": ["AAPL"]}})
 
 
@@ -119,6 +120,8 @@ def test_the_documented_rotation_moves_the_log_and_nginx_writes_a_new_one(proxie
         pytest.skip("needs logrotate")
     folder = proxied_site.nginx.folder
     proxied_site.nginx.get("/livez")
+    # nginx writes the line after the answer.
+    wait_until(lambda: "livez" in (folder / "nginx-access.log").read_text(), 60, "a line in the old log")
     rules = folder / "rules"
     text = (DOCUMENTS / "logrotate.conf").read_text()
     for old, new in {"/var/log/stockwatch": str(folder), "/run/nginx.pid": f"{folder}/nginx.pid"}.items():

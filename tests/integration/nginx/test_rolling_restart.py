@@ -14,6 +14,7 @@ from tests.support.gateway.process import SYMBOLS, GatewayProcess
 from tests.support.servers.nginx import ORIGIN, Nginx, ProxiedSite
 from tests.support.waiting import wait_until
 
+NGINX_TIMEOUT_SECONDS = 60
 CLIENTS = 20
 SUBSCRIBE = json.dumps({"action": "subscribe", "payload": {"symbols": SYMBOLS}})
 
@@ -81,9 +82,11 @@ def reading_pages(nginx: Nginx) -> Iterator[Counter[int]]:
 
     thread = threading.Thread(target=read)
     thread.start()
-    yield statuses
-    ended.set()
-    thread.join(90)
+    try:
+        yield statuses
+    finally:
+        ended.set()
+        thread.join(90)
 
 
 def publish_all(program: GatewayProcess) -> dict[str, int]:

@@ -42,7 +42,7 @@ def send(brokers: Brokers, topic: str, number: int) -> None:
     producer = UpdateProducer(brokers.addresses, topic)
     for symbol in ("AAPL", "GOOG", "BRK.B", "^GSPC", "TSLA", "AMZN", "MSFT", "NVDA"):
         producer.send(symbol, encode(Update(symbol, 1.5, at(number), number)))
-    assert producer.close(30) == 0
+    assert producer.close(60) == 0
 
 
 def assignment_sizes(*members: UpdateConsumer) -> list[int]:

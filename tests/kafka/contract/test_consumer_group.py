@@ -66,7 +66,7 @@ def test_delivered_updates_are_read_once_and_in_order(kafka: str, topic: str, jo
     producer = UpdateProducer(kafka, topic)
     for update in make_updates(200):
         producer.send(update.symbol, encode(update))
-    assert producer.close(30) == 0
+    assert producer.close(60) == 0
     records = read(join(), 200 * len(SYMBOLS))
 
     assert seq_ids(records) == {symbol: list(range(1, 201)) for symbol in SYMBOLS}

@@ -30,7 +30,7 @@ def test_production_starts_with_the_documented_settings(documented_settings: dic
         env=os.environ | documented_settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert checked.returncode == 0, checked.stderr
 

@@ -12,6 +12,7 @@ from feeds.program_health import serve_health
 from stockwatch.doctor.kafka_checks import KafkaPlan, check_kafka
 from stockwatch.doctor.ports import check_ports
 from stockwatch.doctor.sources import check_sources
+from stockwatch.local.redis_server import free_port
 from tests.exchanges.kraken import KrakenExchange
 from tests.support.project_copy import copy_project
 from tests.support.servers.commands import migrate
@@ -104,8 +105,7 @@ def test_a_port_that_another_program_holds_is_named(family: socket.AddressFamily
 
 
 def test_a_port_that_a_program_of_this_project_holds_is_no_fault():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     server = serve_health(port, "PROCESSOR_METRICS_PORT")
     try:
         diagnosis = diagnose(partial(check_ports, {"PROCESSOR_METRICS_PORT": ("", port)}))

@@ -55,7 +55,8 @@ def test_a_query_is_timed_once_however_often_the_connection_was_opened(watched):
 
 
 def test_a_failed_query_counts_under_the_class_of_its_error(watched):
-    failed = Change("stockwatch_database_errors_total", error="OperationalError")
+    error = "ProgrammingError" if connection.vendor == "postgresql" else "OperationalError"
+    failed = Change("stockwatch_database_errors_total", error=error)
     with pytest.raises(DatabaseError), watched.cursor() as cursor:
         cursor.execute("SELECT * FROM no_such_table")
     assert failed == 1

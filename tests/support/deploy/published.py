@@ -22,7 +22,7 @@ while left:
             left.discard(message.partition())
 """
 SYMBOL = re.compile(r'"symbol":"([^"]+)"')
-NUMBER = re.compile(r'"seq_id":(\d+)')
+NUMBER = re.compile(r'"seq_id":(\d+)[,}]')  # the last line may be incomplete
 
 
 def read_updates(text: str) -> Counter[tuple[str, int]]:

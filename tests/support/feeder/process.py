@@ -37,7 +37,7 @@ class TopicReader:
     def read(self) -> dict[str, list[dict]]:
         updates: dict[str, list[dict]] = {}
         with Consumer(self._options | {"fetch.wait.max.ms": 5, "log_level": 2}) as consumer:
-            partitions = consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions
+            partitions = consumer.list_topics(self._topic, timeout=60).topics[self._topic].partitions
             consumer.assign([TopicPartition(self._topic, partition, 0) for partition in partitions])
             left = set(partitions)
             while left:

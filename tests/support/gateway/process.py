@@ -70,6 +70,8 @@ class GatewayProcess:
         shutil.copy(database, self.database)
         self.project = ROOT
         """The folder of the program. A test may set a copy before the start."""
+        self.launcher: list[str] = []
+        """A command that runs the gateway's command, its last arguments. A test may set it before the start."""
         self._tunnel: TlsTunnel | None = None
         self._command = self._make_command(command, folder)
         self.variables = {
@@ -115,7 +117,7 @@ class GatewayProcess:
     def start(self) -> "GatewayProcess":
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command,
+                [*self.launcher, *self._command],
                 cwd=self.project,
                 env=os.environ | self.variables,
                 stdout=output,

@@ -24,7 +24,7 @@ class TlsTunnel:
         listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(port, listening)))
         self._thread.start()
-        assert listening.wait(10), f"the tunnel did not open port {port}"
+        assert listening.wait(60), f"the tunnel did not open port {port}"
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._closed.set)

@@ -8,17 +8,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
-from stockwatch.local.redis_server import StartedInBlock, free_port
+from stockwatch.local.redis_server import StartedInBlock
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
 from tests.support.kafka.secure_listener import add_secure_listener
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.processes import ProcessReaper
+from tests.support.servers.processes import ProcessReaper, free_ports
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
@@ -34,11 +35,17 @@ class Broker:
     """One broker. Its port and folder stay the same after a restart."""
 
     def __init__(
-        self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...], secure: Certificates | None
+        self,
+        node: int,
+        folder: Path,
+        ports: Sequence[int],
+        reaper: ProcessReaper,
+        tuning: tuple[str, ...],
+        secure: Certificates | None,
     ) -> None:
         self.node = node
         self.folder = folder
-        self.port, self.controller, self.secure_port = free_port(), free_port(), free_port()
+        self.port, self.controller, self.secure_port = ports
         self._secure = secure
         self._reaper = reaper
         self._tuning = tuning
@@ -135,13 +142,14 @@ class Brokers(StartedInBlock):
         self._template = formatted(jars())
         self.folder = Path(tempfile.mkdtemp(prefix="stockwatch-kafka-"))
         self._reaper = ProcessReaper(self.folder)
-        self.nodes = [self._node(number, tuning, secure) for number in (1, 2, 3)]
+        ports = free_ports(9)
+        self.nodes = [self._node(number, ports[number - 1 :: 3], tuning, secure) for number in (1, 2, 3)]
         self._admin: AdminClient | None = None
 
-    def _node(self, number: int, tuning: tuple[str, ...], secure: Certificates | None) -> Broker:
+    def _node(self, number: int, ports: Sequence[int], tuning: tuple[str, ...], secure: Certificates | None) -> Broker:
         folder = self.folder / str(number)
         folder.mkdir()
-        return Broker(number, folder, self._reaper, tuning, secure)
+        return Broker(number, folder, ports, self._reaper, tuning, secure)
 
     @property
     def addresses(self) -> str:

@@ -74,4 +74,4 @@ def committed(brokers: str, topic: str, group: str) -> int:
     """Returns the sum of the offsets that a consumer group has committed in a topic with four partitions."""
     with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
-        return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))
+        return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=60))

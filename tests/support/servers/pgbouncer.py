@@ -76,7 +76,8 @@ class Pgbouncer(StartedInBlock):
             "server_tls_cert_file": files["certificate"],
             "server_tls_key_file": files["key"],
         }
-        database = f"stockwatch = host=localhost port={self._postgres.port}"
+        # Not `localhost`, which may also name ::1: pgbouncer uses the addresses of a name in turn.
+        database = f"stockwatch = host=127.0.0.1 port={self._postgres.port}"
         lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
         (self._folder / "users.txt").write_text(f'"{USER}" "{PASSWORD}"\n')
         file = self._folder / "pgbouncer.ini"

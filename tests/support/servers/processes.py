@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stockwatch.local import reaper
+from stockwatch.local.redis_server import free_port
 
 TIMEOUT_SECONDS = 90.0
 
@@ -18,6 +19,14 @@ def is_open(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Returns different free ports. `free_port` may return the same port twice until a server listens on it."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port(host))
+    return list(ports)
 
 
 class ProcessReaper:

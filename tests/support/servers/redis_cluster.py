@@ -12,7 +12,8 @@ from typing import Any
 import redis
 
 from feeds.store.cluster.slots import SLOTS
-from stockwatch.local.redis_server import RedisServer, StartedInBlock, free_port
+from stockwatch.local.redis_server import RedisServer, StartedInBlock
+from tests.support.servers.processes import free_ports
 from tests.support.waiting import wait_until
 
 NODE_TIMEOUT_MS = 1500
@@ -22,10 +23,10 @@ NODE_TIMEOUT_MS = 1500
 class ClusterNode(RedisServer):
     """One node. After a restart, the node still has its id and knows the other nodes."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self.bus_port = free_port(host)
+    def __init__(self, port: int, bus_port: int, host: str) -> None:
+        self.bus_port = bus_port
         super().__init__(
-            free_port(host),
+            port,
             [
                 *("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)),
                 *("--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
@@ -62,8 +63,12 @@ class RedisCluster(StartedInBlock):
     def __init__(self, masters: int = 3, replicas: int = 1, host: str = "127.0.0.1") -> None:
         self._host = host
         self._replicas = replicas
-        self.masters = [ClusterNode(host) for _ in range(masters)]
-        self.nodes = [*self.masters, *(ClusterNode(host) for _ in range(masters * replicas))]
+        self.nodes = self._make_nodes(masters * (1 + replicas))
+        self.masters = self.nodes[:masters]
+
+    def _make_nodes(self, count: int) -> list[ClusterNode]:
+        ports = free_ports(2 * count, self._host)
+        return [ClusterNode(*pair, self._host) for pair in zip(ports[:count], ports[count:], strict=True)]
 
     @property
     def address(self) -> dict[str, Any]:
@@ -169,7 +174,7 @@ class RedisCluster(StartedInBlock):
 
     def add_node(self) -> ClusterNode:
         """Adds a master without slots."""
-        node = ClusterNode(self._host)
+        [node] = self._make_nodes(1)
         node.start()
         self.nodes.append(node)
         self._meet([node])

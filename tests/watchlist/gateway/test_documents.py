@@ -174,7 +174,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize("name", MESSAGES.keys() - {"symbols", "request"})
+@pytest.mark.parametrize("name", sorted(MESSAGES.keys() - {"symbols", "request"}))
 def test_frames_of_the_code_match_the_document(name):
     for frame in FRAMES[name]:
         value = json.loads(frame)

@@ -1,14 +1,18 @@
 """Connections over a limit, and what `/ws/status` says about them."""
 
 import json
+import socket
 import urllib.request
-from contextlib import ExitStack
+from collections import Counter
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support.gateway.database import sign_in
-from tests.support.gateway.process import SERVERS
+from tests.support.gateway.process import SERVERS, receive_frame
+from tests.support.gateway.raw_socket import make_upgrade
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -43,6 +47,59 @@ def test_a_full_gateway_refuses_clients_until_one_has_left(run_gateway, command)
         wait_until(lambda: gateway.metric("connections") == 1)
         with gateway.connect():
             pass
+
+
+def open_clients(gateway, request, count=1000):
+    """Connects clients that send `request` and stay connected. Returns their sockets."""
+    clients = []
+    for _ in range(count):
+        clients.append(socket.create_connection(("127.0.0.1", gateway.port), timeout=60))
+        with suppress(ConnectionError):  # a gateway without a free file descriptor may close the connection before
+            clients[-1].sendall(request)
+    return clients
+
+
+def read_status(client):
+    """Returns the status of the response that a client gets, or 0 if the connection ends without a response."""
+    with suppress(ConnectionError):
+        return int(client.recv(12)[-3:] or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "accepted", "refused"),
+    [(make_upgrade("a"), 101, 429), (b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200, 0)],
+    ids=["sockets", "http"],
+)
+def test_more_clients_than_open_files_are_refused_and_counted_until_the_others_leave(
+    make_gateway, request_bytes, accepted, refused
+):
+    gateway = make_gateway()
+    gateway.launcher = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"]
+    gateway.start()
+    with gateway.connect() as witness:
+        witness.send('["AAPL"]')
+        wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        clients = open_clients(gateway, request_bytes)
+        statuses = Counter(read_status(client) for client in clients)
+        update = gateway.publish("AAPL")
+        assert receive_frame(witness)["seq_id"] == update.seq_id
+        for client in clients:
+            client.close()
+        assert {accepted, refused} <= statuses.keys() <= {accepted, refused, 0}
+        assert 150 < statuses[accepted] < 256
+        wait_until(lambda: count_open_files(gateway) < 50)
+        with gateway.connect() as late:
+            late.send('["GOOG"]')
+            wait_until(lambda: gateway.redis.pubsub_numsub("prices.GOOG")[0][1] == 1)
+            update = gateway.publish("GOOG")
+            assert receive_frame(late)["seq_id"] == update.seq_id
+    counted = [gateway.metric(f'refused_total{{reason="{reason}"}}') for reason in ("full", "no file descriptor")]
+    assert sum(counted) == 1000 - statuses[accepted]
+
+
+def count_open_files(gateway):
+    return len(list(Path(f"/proc/{gateway.process.pid}/fd").iterdir()))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Sends messages about firings with Apprise, an optional package. It is imported only if a service is allowed."""
+"""Sends messages about firings with Apprise.
+
+Apprise is an optional package. It is imported only if the settings allow at least one service of Apprise.
+"""
 
 from collections.abc import Collection
 from importlib import import_module

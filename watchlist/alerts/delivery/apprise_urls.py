@@ -1,4 +1,4 @@
-"""Checks the Apprise URLs of accounts: only hosted services whose host an account cannot choose. Pure."""
+"""Checks the Apprise URLs of accounts. Allows only services whose host an account cannot choose. Pure."""
 
 import re
 from collections.abc import Collection

@@ -52,7 +52,7 @@ def save_apprise(owner: User, url: str, allowed: Collection[str], now: datetime)
 
 
 def _replace_url(target: DeliveryTarget, url: str, now: datetime) -> None:
-    """Stores another URL, and lets the sender try at once what waits because of the old one."""
+    """Stores a new URL, and makes the deliveries that wait for a retry due now."""
     DeliveryTarget.objects.filter(pk=target.pk).update(
         url=url, last_error="", last_error_at=None, last_success_at=None, test_asked_at=None, test_done_at=None
     )
@@ -70,7 +70,8 @@ def remove_target(owner: User, channel: Channel) -> None:
 def rotate_secret(owner: User, now: datetime) -> str | None:
     """Replaces the secret of the webhook and returns it; None if there is no webhook.
 
-    The old secret stays valid for OLD_SECRET_LIFETIME, so that the receiver can change it without losing a webhook.
+    The old secret stays valid for OLD_SECRET_LIFETIME, so that the receiver loses no webhook before it uses the new
+    secret.
     """
     targets = DeliveryTarget.objects.select_for_update().filter(owner=owner, channel=Channel.WEBHOOK.value)
     target = targets.first()
@@ -104,7 +105,7 @@ def has_stopped_emails(target: DeliveryTarget | None, address: str) -> bool:
 
 @transaction.atomic
 def set_emails_stopped(owner_pk: int, address: str, is_stopped: bool) -> bool:
-    """Stops the e-mails of an account to an address, or lets them go on. Returns whether they are stopped now.
+    """Stops or resumes the e-mails of an account to an address. Returns whether the e-mails are stopped now.
 
     A stop for another address of the account stays, so that nobody can undo a stop by changing the address.
     """

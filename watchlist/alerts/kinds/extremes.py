@@ -35,8 +35,8 @@ class Extremes:
     `beaten` is a dict with the conditions that the newest update of `add` or `recall` fulfils. The value of a condition
     is the lowest or highest price before this update.
 
-    `ladders` is a dict from condition to the alerts. The level of an alert in it is the time before which the alert is
-    silent.
+    `ladders` is a dict from condition to the alerts. There, the level of an alert is the time before which the alert
+    is silent.
     """
 
     __slots__ = ("_kept", "beaten", "day_high", "day_low", "has_alerts", "is_past_wanted", "ladders", "past")
@@ -62,7 +62,7 @@ class Extremes:
         return self.ladders[condition]
 
     def widen(self, price: float, order: Order) -> None:
-        """Adds a price that is outside of the day's range."""
+        """Extends the day's range to `price`, which must be outside of the range."""
         self._kept[order] = self.day_low, self.day_high
         if price > self.day_high:
             self.day_high = price
@@ -105,11 +105,11 @@ class Extremes:
                 yield from self.ladders[condition].reached(timestamp)
 
     def begin_day(self, day: PriceRange, past: PriceRange) -> None:
-        """Begins a market day with the ranges that are known of it and of the days before."""
+        """Begins a market day. `day` is the known price range of this day, `past` that of the days before."""
         self.day_low, self.day_high, self.past = day.low, day.high, past
 
     def forget(self, oldest: int) -> None:
-        """Drops what is kept of updates before the time `oldest`."""
+        """Drops the kept ranges that belong to updates before the time `oldest`."""
         # The order of arrival is nearly the order of time. An entry that stays a while longer does no harm.
         while self._kept and (first := next(iter(self._kept)))[0] < oldest:
             del self._kept[first]

@@ -17,7 +17,7 @@ FindCloses = Callable[[str, str, int], Sequence[Close]]
 
 
 class PastPrices:
-    """Looks up earlier prices. The two functions may raise an error; the call then has no effect."""
+    """Looks up earlier prices. If `find_range` or `find_closes` raises an error, the look-up changes nothing."""
 
     def __init__(self, find_range: FindRange, find_closes: FindCloses) -> None:
         self._find_range = find_range
@@ -40,7 +40,7 @@ class PastPrices:
         return self._find_closes(watch.symbol, source, timestamp) if watch.windows.by_length else ()
 
     def prepare(self, watch: Watch, record: AlertRecord) -> None:
-        """Looks up what an alert needs and its symbol does not have yet."""
+        """Looks up the earlier prices that an alert needs, if `watch` does not have them yet."""
         if record.kind is Kind.WINDOW_PERCENT:
             self._prepare_window(watch, record.window_seconds // 60)
         elif record.kind in EXTREME_KINDS:

@@ -69,8 +69,9 @@ class Trail:
 class Window:
     """The alerts on changes of one symbol within one length of time, sorted by percent.
 
-    `rising` and `falling` hold the armed alerts. `below` holds those that a price below their level arms again, `above`
-    those that a price above it arms again. `base` belongs to the running bar; None if it is unknown.
+    `rising` and `falling` hold the armed alerts. `below` holds the alerts that a price below their level arms again.
+    `above` holds the alerts that a price above their level arms again. `base` belongs to the running bar; None if the
+    base is unknown.
     """
 
     __slots__ = ("_length_us", "_trail", "above", "base", "below", "falling", "rising")

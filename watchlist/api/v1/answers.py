@@ -25,9 +25,9 @@ def answer_json(request: HttpRequest, value: Any, version: str = "") -> HttpResp
 def answer(
     request: HttpRequest, value: Mapping[str, Any], header: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> HttpResponse:
-    """Returns a value as JSON, or its rows as CSV with a header if the client prefers `text/csv`.
+    """Returns `value` as JSON, or `header` and `rows` as CSV if the client prefers `text/csv`.
 
-    If the value has a `next_page_token`, the header Link names the address of the next page.
+    If `value` has a `next_page_token`, the HTTP header Link names the address of the next page.
     """
     if request.get_preferred_type([JSON, CSV]) == CSV:
         response = respond(request, write_csv(header, rows).encode(), f"{CSV}; charset=utf-8")

@@ -44,7 +44,10 @@ def read_bars(request: HttpRequest, symbol: Path[SymbolInput], query: Query[BarQ
 
 
 def _read_period(query: BarQuery, now: datetime) -> tuple[str, int, int]:
-    """Returns the step of the bars, the begin and the end of the period. The next page begins at the page token."""
+    """Returns the step of the bars, and the begin and the end of the period.
+
+    If the query has a page token, the token contains the step and the begin.
+    """
     until = int(now.timestamp()) + 1 if query.until is None else query.until
     begin = _default_begin(query.range, until) if query.begin is None else query.begin
     step: str = query.step or ("1m" if until - begin <= SECONDS_OF_MINUTES else "1d")

@@ -32,7 +32,7 @@ class ListChange:
     errors: list[dict[str, str]] = field(default_factory=list)
 
     def apply(self, key: int, rule: Rule) -> None:
-        """Changes the lists by a rule that concerns the list with this key.
+        """Changes the owner's lists by `rule`, after a check of the version of the list with this key.
 
         Raises VersionChanged and the errors of the rule.
         """

@@ -153,7 +153,7 @@ def _answer_change(change: ListChange, status: int = 200) -> HttpResponse:
 
 
 def _check_name(name: str) -> None:
-    """Raises HttpError 422 for a name that no list can have. A name that another list has is a conflict, not wrong."""
+    """Raises HttpError 422 for a name that no list can have. Does not check whether another list has the name."""
     try:
         check_name(name, ())
     except BadName as error:

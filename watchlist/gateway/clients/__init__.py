@@ -1,1 +1,1 @@
-"""Lists and closes connections over all processes of all gateways, for `manage.py clients`."""
+"""Lists and closes the connections of all gateway processes, for `manage.py clients`."""

@@ -1,6 +1,8 @@
-"""Closes and describes the connections of this process when an operator asks for it.
+"""Lists and closes the connections of this gateway process for an operator.
 
-Each process asks Redis once per second. While Redis does not answer, known refusals stay in force until they expire.
+Each gateway process reads the requests of operators from Redis once per second. A refusal is the request to close the
+connections of a client, and to refuse new ones for a time. If Redis does not answer, known refusals stay valid until
+they expire.
 """
 
 import asyncio
@@ -29,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 TURN_SECONDS = 1.0
 FIRST_TURN_SECONDS = 0.5
-"""How long the first connection of a process waits for the refusals."""
+"""The longest time that the first connection of a process waits until the refusals are read."""
 
 
 class ClientControl:
-    """Follows the requests of operators. `connections` are those of this process."""
+    """Carries out the requests of operators for `connections`, the connections of this process."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -49,7 +51,7 @@ class ClientControl:
             log.debug("requests of operators cannot be read", reason=type(error).__name__)
 
     async def follow(self, redis: Any) -> None:
-        """Takes a turn each second, until this task is cancelled. `redis` is an asyncio client."""
+        """Calls `take_turn` each second, until this task is cancelled. `redis` is an asyncio client."""
         while True:
             await asyncio.sleep(TURN_SECONDS)
             try:
@@ -60,7 +62,10 @@ class ClientControl:
                 log.exception("requests of operators cannot be read")
 
     async def take_turn(self, redis: Any) -> None:
-        """Closes the connections that are refused now, and answers a new request. Raises RedisError or OSError."""
+        """Reads the requests once: closes the connections of refused clients, and answers a request for a list.
+
+        Raises RedisError or OSError.
+        """
         script = redis.register_script(TURN_SCRIPT)
         now, request, refused = await script(keys=control_keys(redis), args=[self._name])
         ends = zip(refused[::2], refused[1::2], strict=False)
@@ -89,7 +94,7 @@ class ClientControl:
         return self._connections.kicks.seconds_left(now, session.address, account, session.token) > 0
 
     def describe(self) -> ProcessReply:
-        """Returns the description of the open connections."""
+        """Returns the answer of this process to a request for a list."""
         now = self._connections.context.clock.now()
         sessions = [session for session in self._connections.sessions if not session.closing_since]
         return ProcessReply(len(sessions), [describe_session(session, now) for session in sessions[:MAX_CLIENTS]])

@@ -1,11 +1,11 @@
-"""Names the keys in Redis through which an operator reaches all gateway processes, and the scripts that use them.
+"""Defines the Redis keys and scripts through which an operator reaches all gateway processes.
 
-- `clients:processes` is a sorted set: the name of each running process, with the time of its last turn.
-- `clients:refused` is a sorted set: each refused subject, with the end of the refusal.
+- `clients:processes` is a sorted set: the name of each running process, with the time of its last TURN_SCRIPT.
+- `clients:refused` is a sorted set: each refused subject, as in `Kicks`, with the end of the refusal.
 - `clients:request` holds the id of the newest request for a list of connections.
 - `clients:reply:ID` is a hash: the answer of each process to this request.
 
-All times are unix milliseconds of Redis. In a cluster, all these keys have the same slot.
+All times are unix milliseconds of the clock of Redis. In a cluster, all these keys have the same slot.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ CONTROL_GROUP = "clients"
 KEEP_SECONDS = 30
 """How long requests and answers stay in Redis."""
 GONE_AFTER_MS = 5000
-"""A process that made no turn for this time is gone."""
+"""A process that has not run TURN_SCRIPT for this time counts as ended."""
 MAX_SUBJECTS = 1000
 """The most subjects that can be refused at the same time."""
 
@@ -29,7 +29,7 @@ redis.call('PEXPIRE', KEYS[1], {GONE_AFTER_MS})
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 return {{now, redis.call('GET', KEYS[3]) or '', redis.call('ZRANGE', KEYS[2], 0, {MAX_SUBJECTS - 1}, 'WITHSCORES')}}
 """
-"""Notes that the process ARGV[1] runs. Returns the time, the id of the request, and the refused subjects."""
+"""Stores that the process ARGV[1] runs. Returns the time, the id of the newest request, and the refused subjects."""
 
 ANSWER_SCRIPT = f"""
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -43,7 +43,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SET', KEYS[2], ARGV[1], 'EX', {KEEP_SECONDS})
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - {GONE_AFTER_MS}, '+inf')
 """
-"""Asks all processes for their connections. Returns the names of the processes."""
+"""Stores ARGV[1] as the id of the newest request. Returns the names of the running processes."""
 
 REFUSE_SCRIPT = f"""
 local time = redis.call('TIME')
@@ -57,7 +57,7 @@ return 1
 
 
 def control_keys(client: Any) -> tuple[str, str, str]:
-    """Returns the keys of the processes, of the refused subjects, and of the request."""
+    """Returns the keys `clients:processes`, `clients:refused` and `clients:request`, with the tag in a cluster."""
     prefix = group_prefix(client, CONTROL_GROUP)
     return f"{prefix}clients:processes", f"{prefix}clients:refused", f"{prefix}clients:request"
 

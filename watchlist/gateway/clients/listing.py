@@ -1,4 +1,4 @@
-"""Defines how a gateway process describes its connections, and how they are written to Redis.
+"""Defines how a gateway process describes its connections, and encodes the descriptions for Redis.
 
 Pure: no I/O.
 """
@@ -16,11 +16,12 @@ REQUEST_PATTERN = re.compile(rb"[0-9a-f]{32}")
 
 
 class ClientEntry(msgspec.Struct, frozen=True):
-    """One connection. `kind` is `ws` or `stream`.
+    """The description of one connection. `kind` is `ws` or `stream`.
 
-    `account` and `token` are ids in the database, or None. `symbols` are the first ones by name, `symbol_count` is the
-    number of all. `age` is in seconds. `backlog` is the number of messages that wait because the client does not read.
-    `conflated` is the number of updates that a newer one replaced while they waited.
+    `account` and `token` are ids in the database, or None. `symbol_count` is the number of subscribed symbols.
+    `symbols` holds the first MAX_SYMBOLS of them in alphabetical order. `age` is in seconds. `backlog` is the number of
+    messages that wait because the client does not read. `conflated` is the number of updates that newer updates
+    replaced while the client did not read.
     """
 
     address: str
@@ -35,18 +36,18 @@ class ClientEntry(msgspec.Struct, frozen=True):
 
 
 class ProcessReply(msgspec.Struct, frozen=True):
-    """The answer of one process: the number of its connections, and the oldest MAX_CLIENTS of them."""
+    """The answer of one process: how many connections it has, and the descriptions of the oldest MAX_CLIENTS."""
 
     total: int
     clients: list[ClientEntry]
 
 
 class BadReply(ValueError):
-    """A value in Redis is no answer of a process."""
+    """A value in Redis is not a valid answer of a process."""
 
 
 def is_request(value: object) -> bool:
-    """Returns whether a value of Redis is the id of a request."""
+    """Returns whether a value from Redis has the form of a request id."""
     return isinstance(value, bytes) and REQUEST_PATTERN.fullmatch(value) is not None
 
 
@@ -55,7 +56,7 @@ def encode_reply(reply: ProcessReply) -> bytes:
 
 
 def decode_reply(value: bytes) -> ProcessReply:
-    """Returns the answer in a value of Redis. Raises BadReply."""
+    """Decodes the answer of a process from a value in Redis. Raises BadReply."""
     if len(value) > MAX_REPLY_BYTES:
         raise BadReply("the answer is too large")
     try:

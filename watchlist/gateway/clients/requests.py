@@ -20,14 +20,14 @@ class TooManyRefused(WatchlistError):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The answers of the processes by name, and the names of the processes without a valid answer."""
+    """The answers of processes, by name of the process, and the names of the processes without a valid answer."""
 
     replies: dict[str, ProcessReply]
     missing: list[str]
 
 
 class ClientRequests:
-    """Requests of one operator. `client` is a synchronous client of Redis.
+    """Sends the requests of an operator to all gateway processes. `client` is a synchronous client of Redis.
 
     Every method raises StoreUnavailable if Redis does not answer.
     """
@@ -56,16 +56,16 @@ class ClientRequests:
         return {name.decode(errors="replace"): value for name, value in found.items()}
 
     def refuse(self, subjects: Iterable[str], seconds: float) -> None:
-        """Refuses the subjects for a time. Each process closes their connections within about a second.
+        """Refuses clients for a time. Each process closes the connections of these clients within about a second.
 
-        Raises TooManyRefused.
+        `subjects` names the clients as in `Kicks`. Raises TooManyRefused.
         """
         refuse = Script(self._client, REFUSE_SCRIPT)
         if not refuse([self._refused], [int(seconds * 1000), *subjects]):
             raise TooManyRefused(f"{MAX_SUBJECTS} clients are refused already: wait, or use --allow")
 
     def allow(self, subjects: Iterable[str]) -> int:
-        """Ends the refusals of the subjects. Returns how many there were."""
+        """Ends the refusals of the subjects. Returns how many of the subjects were refused."""
         with answering():
             return int(self._client.zrem(self._refused, *subjects))
 

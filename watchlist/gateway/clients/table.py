@@ -19,7 +19,10 @@ class Owners:
     by_token: Mapping[int, str]
 
     def find(self, entry: ClientEntry) -> str:
-        """Returns the user name of a connection; its id if the name is unknown; an empty text for a visitor."""
+        """Returns the user name of the account that opened a connection; an empty text for a visitor.
+
+        If the user name is unknown, returns the id of the account or of the personal token.
+        """
         if entry.account is not None:
             return self.by_account.get(entry.account, f"account {entry.account}")
         if entry.token is not None:
@@ -68,5 +71,5 @@ def _make_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _clean(text: str) -> str:
-    """Returns the text without control characters, which could change a terminal."""
+    """Returns the text with `?` in place of control characters, which a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,24 +1,27 @@
-"""Knows which addresses and accounts the operator refuses, and for how long. Pure."""
+"""Holds which clients the operator refuses, and for how long. Pure."""
 
 import math
 from collections.abc import Mapping
 
 
 class Kicks:
-    """The refused subjects of one gateway process.
+    """The clients that the operator refuses, as subjects.
 
-    A subject is a text: `address:203.0.113.9`, `account:7`, or `token:12` for a personal token.
+    A subject is a text that names clients: `address:203.0.113.9`, `account:7`, or `token:12` for a personal token.
     """
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def replace(self, seconds: Mapping[str, float], now: float) -> None:
-        """Replaces all refusals. `seconds` maps each subject to the time left. `now` is in monotonic seconds."""
+        """Replaces all refusals. `now` is in monotonic seconds.
+
+        `seconds` maps each refused subject to the seconds until the end of the refusal.
+        """
         self._until = {subject: now + left for subject, left in seconds.items()}
 
     def seconds_left(self, now: float, address: str, account: int | None = None, token: int | None = None) -> int:
-        """Returns for how many more seconds a client is refused, or 0 if it is not refused."""
+        """Returns for how many more seconds a client is refused; 0 if the client is not refused."""
         if not self._until:
             return 0
         until = max(self._until.get(subject, 0.0) for subject in name_subjects(address, account, token))
@@ -26,7 +29,7 @@ class Kicks:
 
 
 def name_subjects(address: str, account: int | None = None, token: int | None = None) -> list[str]:
-    """Returns the subjects under which a client can be refused."""
+    """Returns all subjects that name this client."""
     subjects = [f"address:{address}"]
     if account is not None:
         subjects.append(f"account:{account}")

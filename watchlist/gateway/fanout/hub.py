@@ -108,8 +108,8 @@ class Hub:
     def flush(self) -> None:
         """Sends the updates that `receive` has added to cohorts.
 
-        A cohort with a limit of updates per second is sent only the first known update of each symbol. A `Pacer` sends
-        the later updates.
+        For a cohort with a limit of updates per second, this method sends only the first known update of each symbol. A
+        `Pacer` sends the later updates.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))

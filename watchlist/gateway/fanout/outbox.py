@@ -85,7 +85,7 @@ class Outbox:
     ) -> None:
         """`clock` returns monotonic seconds. `max_updates` is how many updates mode `all` keeps.
 
-        `counts` counts the updates that are never written, because the socket does not read.
+        `counts` counts the updates that are never written, because the client does not read.
         """
         self.transport = transport
         self.symbols: frozenset[str] = frozenset()
@@ -109,7 +109,7 @@ class Outbox:
 
     @property
     def conflated(self) -> int:
-        """How many updates were not sent because newer ones came while they waited, in the present mode."""
+        """How many waiting updates were replaced or dropped since the last change of the mode."""
         return self._backlog.conflated
 
     @property

@@ -52,7 +52,7 @@ def make_alert_message(firing: RecentFiring, *, has_more: bool = False) -> State
 
 
 def write_condition(firing: RecentFiring) -> str:
-    """Returns what became true, such as `at or above 230.00`. Does not fail for an unknown kind."""
+    """Returns the text of the condition that became true, such as `at or above 230.00`, also for unknown kinds."""
     level = "" if firing.level is None else write_number(firing.level, firing.decimals)
     percent = abs(firing.percent or 0.0)
     move = f"{'up' if (firing.percent or 0.0) >= 0 else 'down'} {percent:,.12g}% or more"

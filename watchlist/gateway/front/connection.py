@@ -41,7 +41,7 @@ A smaller message above MAX_MESSAGE_BYTES closes the socket with code 4502.
 
 
 NO_STATUS = 1005
-"""The close code of a client that sends none, as RFC 6455 names it."""
+"""The close code that stands for a close frame without a code (RFC 6455)."""
 
 
 class FrontConnection(FrontSocket):

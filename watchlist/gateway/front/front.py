@@ -34,6 +34,8 @@ PAUSE_SECONDS = 1.0
 """The pause after an error of `accept`. If `_make_room` has closed other connections, there is no pause."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """The errors of `accept` that can end when other connections are closed, such as too many open files."""
+NO_FILE = "no file descriptor"
+"""The reason under which `stockwatch_refused_total` counts connections that end because of an error in NO_ROOM."""
 SWEEP_SECONDS = 1.0
 
 
@@ -118,16 +120,21 @@ class Front:
                 close_socket(sock)
 
     def _make_room(self, error: OSError) -> bool:
-        """If no file descriptor is free, closes connections that have sent no byte.
+        """If no file descriptor is free, closes connections that linger, or that have sent no byte.
 
         `error` is the error of the attempt to accept a connection. Returns whether a connection was closed.
         """
-        if error.errno not in NO_ROOM or not len(self.unread):
+        if error.errno not in NO_ROOM:
+            return False
+        if len(self.lingering):  # the gateway has answered these clients already
+            self.lingering.end_older_half()
+            return True
+        if not len(self.unread):
             return False
         # Otherwise silent clients from many addresses could keep other clients waiting until the time limit.
         dropped = self.unread.drop_older_half()
         self._dropped += dropped
-        self._connections.context.counts.refused["no file descriptor"] += dropped
+        self._connections.context.counts.refused[NO_FILE] += dropped
         return True
 
     def _pause(self, error: OSError) -> None:

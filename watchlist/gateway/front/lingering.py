@@ -62,6 +62,11 @@ class LingeringSockets:
                 break
             lingering.end()
 
+    def end_older_half(self) -> None:
+        """Closes the half of the sockets that was added first, without waiting for their clients."""
+        for lingering in list(self._sockets)[: (len(self._sockets) + 1) // 2]:
+            lingering.end()
+
     def close(self) -> None:
         """Closes all lingering sockets without waiting for their clients."""
         for lingering in list(self._sockets):

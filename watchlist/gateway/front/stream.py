@@ -42,9 +42,10 @@ class FrontStream(FrontSocket):
         self._session = open_stream(self._connections, self, admitted, query)
 
     def _limit_silence(self) -> None:
-        """Lets the kernel end the connection if the client's machine takes no byte for `limits.pong_wait`.
+        """Makes the kernel end the connection if the client's machine receives no bytes for `limits.pong_wait`.
 
-        A client of a stream sends nothing. So the gateway could not tell that the client's machine is gone.
+        Otherwise the gateway would not notice that the machine is unreachable, because the client of a stream sends
+        nothing.
         """
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             limits = self._connections.context.limits

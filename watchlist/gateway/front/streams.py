@@ -45,7 +45,7 @@ class Streams:
         self._tune()
         if not drop_request(sock, request.size):
             return
-        # The options of `/ws` have no meaning here, so the checks get no query.
+        # `/stream` does not have the options of `/ws`, so the checks get an empty query.
         checked = ConnectionRequest(request.headers, b"", peer)
         connection_id = choose_connection_id(checked, self._connections.context.limits)
         try:

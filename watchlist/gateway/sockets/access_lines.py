@@ -25,7 +25,10 @@ def choose_connection_id(request: ConnectionRequest, limits: Limits) -> str:
 
 
 class ConnectionAccess:
-    """What the access line of one accepted connection says. `code` is the close code, None for a stream."""
+    """The contents of the access line of one accepted connection.
+
+    `messages` is the number of received messages. `code` is the close code, None for a stream.
+    """
 
     __slots__ = ("code", "connection_id", "messages")
 
@@ -37,9 +40,9 @@ class ConnectionAccess:
 
 @dataclass(slots=True)
 class AccessLines:
-    """Writes the access lines of connections. `wants_line` says whether a line is to be written.
+    """Writes the access lines of connections.
 
-    `wants_line` is called with the name of the logger and the text of the line.
+    `wants_line` is called with the name of the logger and the text of a line, and returns whether to write the line.
     """
 
     wants_line: Callable[[str, str], bool] = lambda _logger, _event: False
@@ -62,7 +65,7 @@ class AccessLines:
     def note_refusal(
         self, route: str, request: ConnectionRequest, connection_id: str, limits: Limits, status: int, reason: str
     ) -> None:
-        """Writes a line about a connection that was refused. `reason` is a fixed text, never one of the client."""
+        """Writes a line about a connection that was refused. `reason` must not contain text from the client."""
         if self.wants_line(__name__, "connection refused"):
             forwarded = request.headers.get("x-forwarded-for", "")
             log.info(

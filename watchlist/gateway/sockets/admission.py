@@ -170,6 +170,8 @@ class Admission:
         options = self._check_head(request)
         if isinstance(options, Refusal):
             done(options)
+        elif self._connections.is_process_full(pending=True):  # a socket that waits for the checks uses a descriptor
+            done(FULL)
         elif self._rate is None or self._names_account(request.headers, options):
             task = asyncio.ensure_future(self._check_in_task(request, done))
             self._tasks.add(task)

@@ -104,7 +104,8 @@ class ConnectionRate:
         """Calls `done` later with the result of `seconds_to_wait`."""
         self._waiting.append(Check(subject, spend, done))
         if self._task is None:
-            # The task also answers other connections, so its log lines must not name this one.
+            # With an empty context, log lines of the task do not have the id of this connection. The task also serves
+            # other connections.
             self._task = asyncio.get_running_loop().create_task(self._answer_all(), context=Context())
 
     async def _answer_all(self) -> None:

@@ -68,12 +68,17 @@ class Connections:
         return self._pending
 
     def is_full(self, *, pending: bool) -> bool:
-        """Returns whether one more connection would exceed `max_connections`.
+        """Returns whether one more connection would exceed `max_connections` or `max_per_process`.
 
         `pending` is True if this connection is already counted as pending.
         """
         limit = self.context.limits.max_connections
-        return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
+        is_over = limit > 0 and self._own_count + (not pending) + self._share_count() > limit
+        return is_over or self.is_process_full(pending=pending)
+
+    def is_process_full(self, *, pending: bool) -> bool:
+        """Returns whether one more connection would exceed `max_per_process`. `is_full` describes `pending`."""
+        return 0 < self.context.limits.max_per_process < self._own_count + (not pending)
 
     def is_address_full(self, address: str) -> bool:
         """Returns whether the sockets of the address in all processes have reached `max_per_address`."""

@@ -14,9 +14,9 @@ log = structlog.get_logger(__name__)
 
 
 class SendTask:
-    """Makes calls of ASGI's `send` in a task, so that the caller does not wait. At most one task runs.
+    """Calls ASGI's `send` in a task, so that the caller does not wait. At most one task runs.
 
-    After a call of `stall`, `on_writable` is called when the task is done.
+    After a call of `stall`, the task calls `on_writable` when everything is sent.
     """
 
     __slots__ = ("_stalled", "on_writable", "task")

@@ -80,19 +80,19 @@ def read_seconds(text: str) -> int:
 
 
 def find_subjects(name: str) -> list[str]:
-    """Returns the subjects of an address, or of an account and its tokens. Raises CommandError."""
+    """Returns the subjects, as in `Kicks`, for an IP address or a user name. Raises CommandError."""
     try:
         address = ip_address(name.partition("/")[0])
     except ValueError:
         return find_account_subjects(name)
     address = getattr(address, "ipv4_mapped", None) or address
-    # The gateway counts the clients of an IPv6 network as one.
+    # The gateway counts all clients of a /64 network of IPv6 as one address.
     is_v6 = isinstance(address, IPv6Address)
     return [f"address:{ip_network((int(address), 64), strict=False) if is_v6 else address}"]
 
 
 def find_account_subjects(name: str) -> list[str]:
-    """Returns the subjects of an account and its tokens. Raises CommandError."""
+    """Returns the subjects of the account with this user name, and of its personal tokens. Raises CommandError."""
     try:
         user = get_user_model().objects.filter(username=name).first()
         tokens = list(ApiToken.objects.filter(owner=user).values_list("pk", flat=True)) if user else []
@@ -104,7 +104,7 @@ def find_account_subjects(name: str) -> list[str]:
 
 
 def read_owners(entries: list[ClientEntry]) -> Owners:
-    """Returns the user names of the accounts and tokens of connections. Without a database, the result is empty."""
+    """Returns the user names of the accounts and tokens of connections. Returns no names if the database fails."""
     try:
         tokens = ApiToken.objects.filter(pk__in={entry.token for entry in entries if entry.token is not None})
         by_token = dict(tokens.values_list("pk", "owner__username"))

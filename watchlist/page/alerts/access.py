@@ -30,6 +30,6 @@ def require_account(view: Callable[[HttpRequest, User], HttpResponse]) -> Callab
 
 
 def read_key(text: str) -> int | None:
-    """Returns the key of a database row in a form or an address; None if the text is no such key."""
+    """Converts a text from a form or an address to the key of a database row; None if the text is not a number."""
     is_key = text.isascii() and text.isdecimal() and len(text) <= MAX_KEY_DIGITS
     return int(text) if is_key else None

@@ -1,4 +1,4 @@
-"""A view that shows the firings of an account's alerts, and a count of the recent ones."""
+"""Shows the firings of an account's alerts, and counts the recent firings."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

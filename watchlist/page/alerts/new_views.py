@@ -142,7 +142,7 @@ def _describe_ticker(ticker: Ticker, style: Style) -> dict[str, Any]:
 
 
 def make_claim(values: QueryDict) -> str:
-    """Returns a text that is equal for two requests only if they send one shown form with the same values."""
+    """Returns a text that identifies a shown form and its values, so that a form that is sent twice is recognized."""
     return hashlib.sha256(repr(sorted(values.lists())).encode(errors="replace")).hexdigest()[:32]
 
 
@@ -159,5 +159,5 @@ def claim_form(session: SessionBase, claim: str) -> bool:
 
 
 def release_form(session: SessionBase, claim: str) -> None:
-    """Makes it possible to send the form again, because it has created no alert."""
+    """Allows the form to be sent again. Call this function if the form has created no alert."""
     session[CLAIMS_KEY] = [each for each in session.get(CLAIMS_KEY, []) if each != claim]

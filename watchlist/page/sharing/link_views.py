@@ -56,7 +56,7 @@ def _change_link(request: HttpRequest, named_list: NamedList) -> dict[str, Any]:
 
 
 def _share(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
-    """Makes a link to the list, and returns the values that the template shows of it."""
+    """Makes a link to the list. Returns the values that the template shows about the link."""
     # Stores the lists, because an account that has changed nothing yet has only the example list.
     stored = apply_change(request, lambda lists: lists)
     if stored is None:

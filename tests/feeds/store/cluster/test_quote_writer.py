@@ -10,6 +10,7 @@ from feeds.store.batch import Batch
 from feeds.store.cluster.quote_writer import ClusterQuoteWriter, open_quote_writer
 from feeds.store.cluster.slots import key_slot, tag_prefix
 from feeds.store.connection import connect
+from feeds.store.quote_restorer import QuoteRestorer
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer
@@ -129,3 +130,17 @@ def test_a_dead_node_delays_only_its_own_symbols(redis_cluster: RedisCluster, wr
 
     wait_until(write, 60, "a replica takes over")
     assert stored() == [3] * len(SYMBOLS)
+
+
+def test_lost_quotes_are_restored_to_all_nodes_until_each_node_has_its_marker(redis_cluster: RedisCluster, stored):
+    restorer = QuoteRestorer(connect(redis_cluster.address), timedelta(hours=1), now=lambda: at(0) / 1e6)
+    quotes = [(update, encode(update)) for update in (Update(symbol, 1.5, at(7), 7) for symbol in SYMBOLS)]
+    try:
+        assert restorer.are_lost()
+        assert restorer.restore(quotes) == len(SYMBOLS)
+        assert stored() == [7] * len(SYMBOLS)
+        assert restorer.restore(quotes) == 0
+        restorer.mark()
+        assert not restorer.are_lost()
+    finally:
+        restorer.close()

@@ -453,6 +453,26 @@ async def test_the_oldest_silent_connections_are_closed_if_no_file_descriptor_is
     assert front.gateway.counts.refused["no file descriptor"] == 3
 
 
+async def test_the_oldest_answered_connections_are_closed_first_if_no_file_descriptor_is_free(start_front, monkeypatch):
+    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 1000)
+    front = start_front(max_connections=1, max_http=10)
+    await front.upgrade()
+    silent = await front.dial()
+    refused = []
+    for count in range(1, 4):
+        refused.append(await front.dial(make_upgrade("a")))
+        await until(lambda count=count: len(front.front.lingering) == count)
+    fail_to_accept(front, [errno.EMFILE])
+    refused.append(await front.dial(make_upgrade("a")))
+    await until(lambda: len(front.front.lingering) == 2)
+    for client in refused:
+        assert (await read_until(client, b"\r\n")).startswith(b"HTTP/1.1 429 ")
+    assert len(front.front.unread) == 1
+    silent.send(make_upgrade("a"))
+    assert (await read_until(silent, b"\r\n")).startswith(b"HTTP/1.1 429 ")
+    assert front.gateway.counts.refused["full"] == 5
+
+
 async def test_a_stopped_front_accepts_no_connection_and_keeps_its_sockets(start_front, monkeypatch):
     front = start_front()
     client = await front.upgrade()

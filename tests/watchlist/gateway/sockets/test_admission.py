@@ -86,6 +86,15 @@ def test_the_limit_counts_the_connections_of_all_processes():
     assert connections.total == 3
 
 
+def test_the_limit_of_a_process_counts_its_own_connections():
+    connections = make_connections(max_connections=0, max_per_process=2)
+    connections.share(lambda _own: 1000, lambda _address, _change: 0)
+    open_session(connections)
+    with connections.pending():
+        assert not connections.is_full(pending=True)
+        assert connections.is_full(pending=False)
+
+
 def test_the_limit_of_an_address_counts_its_sockets_in_all_processes():
     connections = make_connections(max_per_address=3)
     noted = []

@@ -26,8 +26,8 @@ MAX_ADDRESSES = 3
 class WebhookClient:
     """Sends webhooks. Thread-safe.
 
-    `allowed` are networks that are allowed although they are not public. Other certificates than public ones can be
-    accepted with `tls`.
+    `allowed` holds the networks to which webhooks may go although the networks are not public. `tls` decides which
+    certificates are accepted.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WebhookClient:
     ) -> Outcome:
         """Sends the request to the first address that accepts a connection. Raises httpx.HTTPError."""
         # A proxy of the environment would look the name up again.
-        async with httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=None, follow_redirects=False) as client:  # nosec B113 # noqa: S113 - the caller has a limit
+        async with httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=None, follow_redirects=False) as client:  # nosec B113 # noqa: S113 - the caller limits the time
             for address in addresses[:-1]:
                 try:
                     return await self._send_to(client, address, url, headers, body)

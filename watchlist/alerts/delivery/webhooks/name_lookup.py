@@ -27,7 +27,7 @@ def resolve_with_system(host: str, port: int) -> list[str]:
 
 
 def find_addresses(host: str, port: int, seconds: float, resolve: Resolve = resolve_with_system) -> list[Address]:
-    """Returns the addresses of a host name, each once. Raises LookupFailed, after `seconds` at the latest."""
+    """Returns the addresses of a host name, each once. Waits at most `seconds` seconds. Raises LookupFailed."""
     deadline = time.monotonic() + seconds
     if not _slots.acquire(timeout=seconds):
         raise LookupFailed("too many host names are being looked up")
