@@ -15,9 +15,9 @@ Headers = Mapping[str, str | bytes | None]
 
 
 class SymbolEnds:
-    """Collects a TopicEnd for each symbol: the greatest seq_id, the newest timestamp and the last trades.
+    """Collects a TopicEnd for each symbol from records: the greatest seq_id, the newest timestamp, the last trades.
 
-    `symbols` holds the greatest seq_id and the newest timestamp of each symbol so far.
+    `symbols` maps each symbol to the first two of these values.
     """
 
     def __init__(self) -> None:

@@ -102,7 +102,7 @@ class AlertStates:
         return State.FIRED if table.repeat(slot) is Repeat.ONCE else State.ACTIVE
 
     def is_due(self, watch: Watch, slot: int) -> bool:
-        """Returns whether this is an alert on missing prices that may fire for the time after the newest update."""
+        """Returns whether an alert on missing prices may fire if no update follows the newest one for its minutes."""
         table = self.table
         is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
         ends = watch.timestamp + table.minutes[slot] * MINUTE_US

@@ -95,7 +95,7 @@ class Window:
         return self._trail.price_before(timestamp // bar_us * bar_us - self._length_us)
 
     def turn(self, timestamp: int) -> None:
-        """Computes the base for the bar of this time."""
+        """Sets `base` to the price with which prices of this time are compared: the price before the window."""
         self.base = self.base_at(timestamp)
 
     def limits(self) -> tuple[float, float]:
@@ -153,7 +153,7 @@ class Windows:
             trail.add(close)
 
     def turn(self, timestamp: int) -> None:
-        """Computes the bases for the bars of this time."""
+        """Moves all windows forward to this time: drops older prices, and sets the base of each window."""
         for trail in self._trails.values():
             trail.drop_old(timestamp)
         for window in self.by_length.values():

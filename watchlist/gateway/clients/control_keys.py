@@ -1,6 +1,6 @@
 """Defines the Redis keys and scripts through which an operator reaches all gateway processes.
 
-- `clients:processes` is a sorted set: the name of each running process, with the time of its last TURN_SCRIPT.
+- `clients:processes` is a sorted set: the name of each running process, with the time when it last ran TURN_SCRIPT.
 - `clients:refused` is a sorted set: each refused subject, as in `Kicks`, with the end of the refusal.
 - `clients:request` holds the id of the newest request for a list of connections.
 - `clients:reply:ID` is a hash: the answer of each process to this request.

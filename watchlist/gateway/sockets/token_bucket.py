@@ -25,5 +25,5 @@ class TokenBucket:
         return True
 
     def seconds_to_next(self) -> float:
-        """Returns how many seconds after the last call of `spend` the bucket holds a whole token."""
+        """Returns the number of seconds from the last call of `spend` until the bucket holds a whole token."""
         return max(0.0, (1 - self._tokens) / self._rate)
