@@ -40,6 +40,24 @@ def test_fifty_kills_within_batches_lose_nothing(pipeline: Pipeline, rng: Random
     assert report.faults == {}
 
 
+def test_a_death_between_a_write_and_its_commit_repeats_updates_and_loses_none(pipeline: Pipeline):
+    pipeline.create_topic()
+    feed = pipeline.feed()
+    feed.send_rounds(300)
+    feed.finish()
+    killed = pipeline.run("tests/kafka/processors/dies_before_commit.py", KAFKA_GROUP_INSTANCE_ID="one")
+    assert killed.await_end() == 70
+    successor = pipeline.processor("one")
+    feed.send_rounds()
+    feed.finish()
+
+    report = pipeline.settle()
+    print(report, f"repeated {successor.metric('stockwatch_processor_stale_total'):g}")
+    assert report.due == feed.acked == report.published
+    assert report.faults == {}
+    assert successor.metric("stockwatch_processor_stale_total") > 0, "the updates of the last write are read again"
+
+
 def test_two_minutes_of_joining_and_leaving_lose_reorder_and_repeat_nothing(pipeline: Pipeline, rng: Random):
     pipeline.create_topic()
     feed = pipeline.feed(symbols=[f"S{number}" for number in range(50)])

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser.page import cell, expect_status, ignore_connection_errors, set_hidden, symbols_on
 from tests.support.browser.site import Site
+from tests.support.proxies.black_hole import BlackHoleProxy
 from tests.support.waiting import wait_until
 from watchlist.gateway.deflate.offers import ANSWER
 
@@ -36,6 +37,32 @@ def test_the_page_reports_a_killed_gateway_and_reconnects_without_a_reload(
     site.publish("AAPL", 220.0)
     expect(cell(page, "AAPL", "last")).to_have_text("220.00")
     assert page.evaluate("window.neverReloaded")
+    ignore_connection_errors(browser_errors)
+
+
+def test_a_page_whose_link_is_cut_silently_says_so_and_recovers_without_a_reload(
+    site: Site, open_page: Callable[..., Page], browser_errors: list[str]
+):
+    site.publish("AAPL", 200.0)
+    with BlackHoleProxy(("127.0.0.1", site.port)) as link:
+        page = open_page("/livez")
+        page.clock.install()
+        page.goto(f"http://{link.address}/")
+        expect_status(page, "live", "Live")
+        page.evaluate("window.neverReloaded = true")
+        link.swallow(catch_new=True)
+        site.publish("AAPL", 210.0)
+        # The page sends a ping within 15 s, and waits 10 s for the reply.
+        page.clock.run_for(26_000)
+        expect(page.locator("#status span")).to_have_text(re.compile("Reconnecting|Offline|Connecting"))
+        expect(cell(page, "AAPL", "last")).to_have_text("200.00")
+        link.recover()
+        # An attempt that began before may wait 10 s for its reply.
+        page.clock.run_for(16_000)
+        expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+        expect(page.locator("#status")).to_have_attribute("data-state", re.compile("live|stale"))
+        assert page.evaluate("window.neverReloaded")
+        page.close()
     ignore_connection_errors(browser_errors)
 
 

@@ -1,6 +1,6 @@
-"""All programs on a PostgreSQL with TLS, directly and behind pgbouncer, while the database is down for a time.
+"""All programs on a PostgreSQL with TLS, directly and behind pgbouncer, while the database is locked or down.
 
-DATABASE_STOP_SECONDS=60 stops the database for longer than the suite does.
+DATABASE_STOP_SECONDS=60 locks and stops the database for longer than the suite does.
 """
 
 import os
@@ -43,7 +43,9 @@ def pipeline(request, postgres, run_gateway, redis_server, redis_client, tmp_pat
         yield pipeline
 
 
-def test_no_update_is_lost_over_tls_while_the_database_restarts(pipeline: DatabasePipeline, postgres: SecurePostgres):
+def test_no_update_is_lost_over_tls_while_the_database_is_locked_and_while_it_restarts(
+    pipeline: DatabasePipeline, postgres: SecurePostgres
+):
     pipeline.add({"ETH/USD": "kraken"})
     pipeline.exchange.trade("ETH/USD", "3400.25")
     pipeline.wait_for_prices()
@@ -51,6 +53,13 @@ def test_no_update_is_lost_over_tls_while_the_database_restarts(pipeline: Databa
     assert pipeline.gateway.get("/")[0] == 200
     with pipeline.gateway.connect(max_queue=None) as socket:
         client = SocketClient(socket)
+        with postgres.locked():
+            receive_for(client, STOP_SECONDS)
+            assert pipeline.gateway.get("/")[0] == 503
+        wait_until(lambda: pipeline.gateway.get("/")[0] == 200, 60, "the page")
+        receive_for(client, 0)
+        print(f"database locked for {STOP_SECONDS:g} s: {count(client)}")
+        assert client.gaps(*client.numbers) == 0
         postgres.kill()
         receive_for(client, STOP_SECONDS)
         assert pipeline.gateway.get("/")[0] == 503
@@ -61,9 +70,12 @@ def test_no_update_is_lost_over_tls_while_the_database_restarts(pipeline: Databa
         pipeline.wait_for_prices()
         pipeline.wait_for_webhooks()
         receive_for(client, 0)
-        received = sum(map(len, client.numbers.values()))
-        print(f"database down for {STOP_SECONDS:g} s: {received} updates received, {client.gaps(*client.numbers)} lost")
+        print(f"database down for {STOP_SECONDS:g} s: {count(client)}")
         assert client.gaps(*client.numbers) == 0
     assert set(pipeline.end()) == {0}
     assert pipeline.count_recorded() == pipeline.count_in_kafka()
     assert "Traceback" not in pipeline.logs()
+
+
+def count(client: SocketClient) -> str:
+    return f"{sum(map(len, client.numbers.values()))} updates received, {client.gaps(*client.numbers)} lost"

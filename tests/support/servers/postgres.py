@@ -126,6 +126,15 @@ class Postgres:
         self._process.wait(TIMEOUT_SECONDS)
         self._reaper.forget(self._process.pid)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Locks all tables during a `with` block. Statements of other connections wait for the end of the block."""
+        with psycopg.connect(self.address) as connection:
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            names = ", ".join(f'"{name}"' for (name,) in tables)
+            connection.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+            yield
+
     def pause(self) -> None:
         """Freezes the server.
 

@@ -1,6 +1,9 @@
 """The gateway during outages of Redis and of the database."""
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -8,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.gateway.process import receive_frame, receive_frame_of_type
 from tests.support.proxies.black_hole import BlackHoleProxy
+from tests.support.proxies.delay_proxy import DelayProxy
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -76,6 +80,44 @@ def test_while_new_connections_are_swallowed_too_the_gateway_is_not_ready(run_ga
                 assert receive_frame(other)["seq_id"] == update.seq_id
         assert "Traceback" not in gateway.log.read_text()
         gateway.stop()
+
+
+def test_heartbeats_tell_the_age_of_prices_that_a_slow_redis_delays(run_gateway, redis_server):
+    with DelayProxy((redis_server.host, redis_server.port)) as proxy:
+        gateway = run_gateway(server=proxy)
+        writer = run_gateway()  # reaches Redis without the proxy
+        with gateway.connect("?heartbeat=1") as client:
+            client.send('["AAPL"]')
+            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+            proxy.delay = 0.25
+            ages, published, received = [], [], []
+            while len(ages) < 3:
+                writer.sequence = time.time_ns() // 1000  # the timestamp of the update
+                published.append(writer.publish("AAPL").seq_id)
+                while (frame := receive_frame(client)).get("type") == "heartbeat":
+                    ages += [frame["feed_age_ms"]] if received else []
+                received.append(frame["seq_id"])
+        assert received == published
+        assert min(ages) >= 200
+        assert gateway.metric("channel_layer_losses_total") == 0
+        gateway.stop()
+
+
+def test_open_and_new_sockets_miss_no_update_while_the_database_file_is_locked(run_gateway):
+    gateway = run_gateway()
+    with gateway.connect() as client, closing(sqlite3.connect(gateway.database, isolation_level=None)) as database:
+        client.send('["AAPL"]')
+        wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        database.execute("BEGIN EXCLUSIVE")
+        with gateway.connect() as other:
+            other.send('["GOOG"]')
+            wait_until(lambda: gateway.redis.pubsub_numsub("prices.GOOG")[0][1] == 1)
+            for symbol, socket in (("AAPL", client), ("GOOG", other)) * 50:
+                update = gateway.publish(symbol)
+                assert receive_frame(socket)["seq_id"] == update.seq_id
+        assert gateway.get("/")[0] == 200
+        database.execute("ROLLBACK")
+    assert "Traceback" not in gateway.log.read_text()
 
 
 def test_without_a_database_the_gateway_is_not_ready_and_refuses_clients(run_gateway):
