@@ -272,6 +272,10 @@ class DayBar(BarColumns):
         return f"{self.tape} {self.day}"
 
 
+DISK_FULL = ("database or disk is full", "No space left on device")
+"""The words of SQLite and of PostgreSQL for a full disk."""
+
+
 @contextmanager
 def translate_database_errors(unavailable: type[TransientError], subject: str) -> Iterator[None]:
     """Turns the errors of the database into `unavailable`. `subject` names in the message what cannot be read."""
@@ -282,6 +286,7 @@ def translate_database_errors(unavailable: type[TransientError], subject: str) -
         # succeed.
         if not connection.in_atomic_block:
             connection.close()
-        raise unavailable(
-            f"{subject} cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
+        reason = str(error).splitlines()[0]
+        is_full = any(words in reason for words in DISK_FULL)
+        advice = "free space on the disk of the database" if is_full else "has `manage.py migrate` been run?"
+        raise unavailable(f"{subject} cannot be read or written ({reason}); {advice}") from error

@@ -45,6 +45,8 @@ class BarStores:
         self._past_writer = past_writer
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
+        # On a full disk the database answers reads. They must not end the outage of the writes.
+        self._saving = CircuitBreaker("database writes", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
         """The symbols whose minute bars must be copied from the database to Redis."""
 
@@ -106,7 +108,7 @@ class BarStores:
 
         Returns False if the database is unavailable.
         """
-        return self._database(self._save)
+        return self._saving(self._save)
 
     def _save(self) -> None:
         # Before the bars, because a bar that lacks trades replaces no fetched bar.
@@ -165,7 +167,7 @@ class BarStores:
             # `restore_minutes` copies the new minutes to Redis.
             self._to_restore += self._past_writer.step()
 
-        return self._database(write)
+        return self._saving(write)
 
     def follow_changes(self) -> bool:
         """Updates Redis after other programs have changed tickers or bars in the database.

@@ -1,3 +1,8 @@
+from collections.abc import MutableMapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
 import pytest
 import redis
 from django.db import connection
@@ -8,6 +13,7 @@ from feeds.models import MinuteBar
 from feeds.recorder import loop, schedule
 from feeds.recorder.symbol_bars import MINUTE_US
 from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.full_disk import accept_writes, full_disk, redis_with_snapshots, refuse_writes
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.recording.recorder import (
     NOON,
@@ -24,6 +30,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FIRST, LAST = NOON // MINUTE_US, NOON // MINUTE_US + 59
 """The minutes of a feed of one hour."""
+
+
+def outages(lines: Sequence[MutableMapping[str, Any]], service: str) -> list[MutableMapping[str, Any]]:
+    """Returns the log lines that say that a service is unavailable."""
+    return [line for line in lines if line["event"] == f"{service} unavailable"]
 
 
 def test_a_redis_that_was_killed_and_starts_empty_gets_its_minutes_back_and_no_update_is_lost(
@@ -83,6 +94,55 @@ def test_during_an_outage_of_the_database_nothing_is_committed_and_no_update_is_
     assert [line["log_level"] for line in lines if line["event"].startswith("database unavailable")] == ["warning"]
     factory.run_until_read(len(updates))
     assert stored_minutes() == expected_minutes(updates)
+
+
+def test_on_a_full_disk_the_recorder_names_it_and_saves_all_bars_when_there_is_space(
+    factory: RecorderFactory, produce: Produce
+):
+    updates = make_feed(60)
+    produce(*updates)
+    recorder = factory.make_recorder()
+    with ExitStack() as disk, capture_logs() as lines:
+        disk.enter_context(full_disk("feeds_minutebar"))
+
+        def free_space_and_end() -> bool:
+            if factory.source.records_read < len(updates) or not outages(lines, "database writes"):
+                recorder._schedule.save_soon()
+                return False
+            disk.close()
+            return True
+
+        assert recorder.run(StopWhen(free_space_and_end)) is True
+
+    assert len(outages(lines, "database writes")) == 1
+    assert "free space on the disk of the database" in outages(lines, "database writes")[0]["reason"]
+    assert any(line["event"] == "database writes available again" for line in lines)
+    assert stored_minutes() == expected_minutes(updates)
+    assert committed(factory.kafka, factory.topic, factory.group) == len(updates)
+
+
+def test_a_redis_whose_disk_is_full_is_named_and_gets_all_bars_when_it_takes_writes(
+    kafka: str, topic: str, produce: Produce, tmp_path: Path
+):
+    updates = make_feed(5)
+    produce(*updates)
+    folder = tmp_path / "data"
+    with redis_with_snapshots(folder) as (server, client), capture_logs() as lines:
+        factory = RecorderFactory(kafka, topic, server)
+        recorder = factory.make_recorder()
+        refuse_writes(client, folder)
+
+        def accept_and_end() -> bool:
+            if factory.source.records_read < len(updates) or not outages(lines, "Redis"):
+                return False
+            accept_writes(client)
+            return True
+
+        assert recorder.run(StopWhen(accept_and_end)) is True
+        rings = [read_ring(client, MINUTES, symbol, FIRST, LAST) for symbol in SYMBOLS]
+    assert ["MISCONF" in line["reason"] for line in outages(lines, "Redis")] == [True]
+    assert stored_minutes() == expected_minutes(updates)
+    assert [len(ring) for ring in rings] == [5] * len(SYMBOLS)
 
 
 def test_without_a_broker_the_recorder_logs_one_warning_and_waits_until_it_is_stopped(

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -13,6 +14,7 @@ from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import MAX_VALUE_BYTES, Update, encode
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.cases import read_cases
+from tests.support.full_disk import accept_writes, redis_with_snapshots, refuse_writes
 from tests.support.publications import Publications
 from tests.support.times import at
 
@@ -175,6 +177,24 @@ def test_an_update_that_redis_has_no_memory_for_is_published_once_by_the_retry(
         redis_client.config_set("maxmemory", 0)
     assert writer.write(batch(update(1, 1))) == 1
     assert publications.take() == [(b"prices.AAPL", encode(update(1, 1)))]
+
+
+def test_an_update_that_redis_refuses_because_of_its_disk_is_published_once_by_the_retry(tmp_path: Path):
+    folder = tmp_path / "data"
+    with redis_with_snapshots(folder) as (server, client):
+        writer, publications = (
+            QuoteWriter(connect({"host": server.host, "port": server.port}), HOUR),
+            Publications(client),
+        )
+        refuse_writes(client, folder)
+        with pytest.raises(StoreUnavailable, match="MISCONF"):
+            writer.write(batch(update(1, 1)))
+        assert publications.take() == []
+        accept_writes(client)
+        assert writer.write(batch(update(1, 1))) == 1
+        assert publications.take() == [(b"prices.AAPL", encode(update(1, 1)))]
+        publications.close()
+        writer.close()
 
 
 def test_a_key_of_another_type_is_overwritten(writer: QuoteWriter, redis_client: redis.Redis):

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection
+from structlog.testing import capture_logs
 
 from feeds.models import DayBar, Tape, Ticker
 from feeds.store.connection import Profile, connect
@@ -15,6 +16,7 @@ from stockwatch.alerting.background_publisher import BackgroundPublisher
 from stockwatch.alerting.state_publisher import StatePublisher
 from tests.support.alerting.engine import EngineFactory
 from tests.support.alerting.evaluation import NOON, update_at
+from tests.support.full_disk import full_disk
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.servers.silent_server import silent_server
 from watchlist.alert_models import Alert, Delivery, Firing
@@ -271,6 +273,24 @@ def test_firings_wait_for_a_database_that_does_not_answer(
 
         factory.run_until(drive)
     assert fired() == [(alert.pk, 1, 100.0), (alert.pk, 2, 101.0)]
+
+
+def test_on_a_full_disk_firings_wait_until_there_is_space(
+    factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
+):
+    alerts = [make_alert() for _ in range(200)]  # their firings do not fit into the pages that exist
+    with ExitStack() as disk, capture_logs() as lines:
+        disk.enter_context(full_disk("watchlist_firing"))
+        produce(*walk(99, 101))
+
+        def drive() -> bool:
+            if any("free space on the disk" in line.get("reason", "") for line in lines):
+                disk.close()
+            return len(fired()) == len(alerts)
+
+        assert factory.run_until(drive) is True
+    assert sorted(fired()) == [(alert.pk, 1, 101.0) for alert in alerts]
+    assert [line["event"] for line in lines].count("database unavailable") == 1
 
 
 def test_rows_that_cannot_be_used_stop_no_other_alert(
