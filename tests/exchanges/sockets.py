@@ -57,8 +57,13 @@ class Client:
         """Returns the set of subscribed symbols (not native) of a channel. Callers may change the set."""
         return self._symbols.setdefault(channel, set())
 
+    def end_subscriptions(self) -> None:
+        """Makes this connection get no more trades. A connection that is being closed would lose them."""
+        self._symbols.clear()
+
     def abort(self) -> None:
         """Cuts the connection without a close frame."""
+        self.end_subscriptions()
         self.connection.transport.abort()
 
 
@@ -134,6 +139,7 @@ class SocketServer(ABC):
 
     def start_closing(self, client: Client, code: int) -> None:
         """Closes a connection with a code. Call this method in the server's event loop."""
+        client.end_subscriptions()
         task = asyncio.ensure_future(client.connection.close(code))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
