@@ -18,7 +18,7 @@ from feeds import metrics
 from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable
 from feeds.generator.claimed_tickers import ClaimedTickers
 from feeds.generator.claims import Claims
-from feeds.generator.steady_clock import SteadyClock
+from feeds.generator.steady_clock import JUMP_NS, SteadyClock
 from feeds.kafka.producer import UpdateProducer
 from feeds.program_health import heartbeat
 from feeds.retry import Outage, retry
@@ -127,7 +127,18 @@ class GeneratorLoop:
         if not self._tickers.prepare(stop):
             return False
         log.info("generator ready", **self._tickers.counts, interval_s=self._interval)
+        self._warn_of_clock_behind()
         return True
+
+    def _warn_of_clock_behind(self) -> None:
+        """Logs a warning if the topic has timestamps that the system clock has not reached."""
+        timestamps = [grant.last.timestamp for grant in self._claims.grants.values() if grant.last is not None]
+        behind = max(timestamps, default=0) * 1000 - self._now()
+        if behind > JUMP_NS:
+            log.warning(
+                "the topic has newer timestamps than the system clock, prices look old until the clock has caught up",
+                seconds=behind // JUMP_NS,
+            )
 
     def _start_thread(
         self, name: str, stop: threading.Event, seconds: float, task: Callable[[], None]

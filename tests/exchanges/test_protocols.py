@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -231,7 +232,8 @@ def test_a_fake_exchange_runs_by_hand(name: str, tmp_path: Path):
     assert lines[1] == f"export {name.upper()}_REST_URL={rest_url}"
     assert url.startswith("ws://127.0.0.1:")
     assert rest_url.startswith("http://127.0.0.1:")
-    assert lines[2:] == ["0 s: mute begins", "0 s: mute ends"]
+    # The first seconds depend on how busy the machine is.
+    assert [re.sub(r"^\d+ s", "N s", line) for line in lines[2:]] == ["N s: mute begins", "N s: mute ends"]
     assert process.returncode == 0
     assert ledger.read_text().startswith("symbol,sequence,timestamp,price,size\n")
     count = len(ledger.read_text().splitlines()) - 1

@@ -234,6 +234,26 @@ def test_prices_stay_new_if_the_system_clock_is_set_back_an_hour(generator: Runn
     assert last_update(kafka, topic).timestamp > set_back_at + 100_000
 
 
+def test_a_start_with_a_clock_that_is_an_hour_behind_continues_and_is_logged(
+    generator: RunningGenerator, kafka: str, topic: str, client: redis.Redis
+):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    generator.stop()
+    newest = last_update(kafka, topic).timestamp
+    again = RunningGenerator(kafka, topic, client, AAPL, GOOG)
+    again.now = lambda: time.time_ns() - 3_600_000_000_000
+    with capture_logs() as lines:
+        again.start()
+        wait_until(lambda: again.producer.delivered > 20)
+        again.stop()
+
+    warned = [line["seconds"] for line in lines if "until the clock has caught up" in line["event"]]
+    assert len(warned) == 1
+    assert 3000 < warned[0] <= 3600
+    assert newest < last_update(kafka, topic).timestamp
+
+
 def test_a_bug_in_a_thread_is_logged_and_the_thread_continues(generator: RunningGenerator):
     generator.start()
     wait_until(lambda: generator.producer.delivered)

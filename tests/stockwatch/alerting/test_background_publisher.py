@@ -3,7 +3,7 @@ import time
 import redis
 
 from feeds.store.connection import Profile, connect
-from stockwatch.alerting.background_publisher import CLOSE_SECONDS, BackgroundPublisher
+from stockwatch.alerting.background_publisher import BackgroundPublisher
 from stockwatch.alerting.state_publisher import StatePublisher
 from stockwatch.local.redis_server import RedisServer
 from tests.support.servers.silent_server import silent_server
@@ -19,7 +19,7 @@ def test_states_are_in_redis_until_the_publisher_is_closed(redis_server: RedisSe
     publisher, states = BackgroundPublisher(StatePublisher(client)), EngineStates(redis_client)
     for lag in (1.0, 2.0):
         publisher.publish(EngineState(NOW, lag), {"simulated": 3})
-    wait_until(lambda: states.read(NOW) == [EngineState(NOW, 2.0)], 10, "the newest state")
+    wait_until(lambda: states.read(NOW) == [EngineState(NOW, 2.0)], 60, "the newest state")
     publisher.close()
     assert states.read(NOW) == []
 
@@ -31,7 +31,7 @@ def test_a_redis_that_never_answers_delays_neither_publish_nor_close():
         for lag in range(1000):
             publisher.publish(EngineState(NOW, lag), {})
         publisher.close()
-        assert time.monotonic() - started < CLOSE_SECONDS + 5
+        assert time.monotonic() - started < PATIENT.socket_timeout
 
 
 class FailingPublisher(StatePublisher):
@@ -54,6 +54,6 @@ def test_an_error_does_not_end_the_thread():
     publisher = BackgroundPublisher(failing)
     for lag in (1.0, 2.0):
         publisher.publish(EngineState(NOW, lag), {})
-        wait_until(lambda lag=lag: lag in failing.published, 10, "the state")
+        wait_until(lambda lag=lag: lag in failing.published, 60, "the state")
     publisher.close()
     assert failing.published == [1.0, 2.0, -1.0]
