@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from feeds.errors import PermanentError
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
+from feeds.kafka.replica_watch import ReplicaWatch
 from feeds.processor.loop import Processor
 from feeds.processor.writers import plan_writers
 from feeds.program_health import serve_health
@@ -42,9 +43,14 @@ class Command(BaseCommand):
         processor = Processor(
             consumer, dead_letters, plan.open_writer, plan.workers, settings.KAFKA_TOPIC, routing=plan.routing
         )
+        replicas = ReplicaWatch(settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, stop)
+        replicas.start()
         try:
             finished = processor.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
+        finally:
+            stop.set()
+            replicas.join()
         raise SystemExit(1 if processor.failed or (once and not (finished and consumer.drained)) else 0)

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.support.kafka.broker_alarms import diagnose_kafka
 from tests.support.kafka.connections import Connections, active_controller
-from tests.support.kafka.flow import await_flow, expect_no_loss, expect_recorded
+from tests.support.kafka.flow import await_flow, await_missing, expect_no_loss, expect_recorded
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
 from tests.support.waiting import wait_until
@@ -44,9 +44,11 @@ def test_prices_flow_on_while_a_broker_reaches_neither_brokers_nor_clients(
     await_flow(pipeline)
     print(f"each symbol has a new price after {monotonic() - begun:.1f} s")
     expect_alarm(pipeline, "warn", MISSING)
+    await_missing(programs[1], 1)
     wait_until(lambda: monotonic() > begun + SECONDS, SECONDS + 1)
     await_flow(pipeline)
     mend(pipeline, connections, *programs, recorder)
+    await_missing(programs[1], 0)
 
     count = expect_no_loss(pipeline, programs)
     expect_recorded(pipeline, recorder, count)

@@ -19,6 +19,11 @@ def await_flow(pipeline: Pipeline, seconds: float = 90.0) -> None:
     wait_until(flows, seconds, "new prices of each symbol")
 
 
+def await_missing(processor: Program, count: int) -> None:
+    """Waits until the processor reports that `count` replicas are missing."""
+    wait_until(lambda: processor.metric("stockwatch_processor_missing_replicas") == count, 60, f"{count} missing")
+
+
 def finish(pipeline: Pipeline, generator: Program) -> int:
     """Stops the generator and returns how many updates it delivered, which the log must contain."""
     assert generator.stop() == 0
