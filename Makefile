@@ -9,7 +9,7 @@ PARALLEL = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients test-helm test-deploy check audit lock fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
+.PHONY: help run test test-kafka test-network test-postgres test-clients test-helm test-deploy check audit lock fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -22,6 +22,9 @@ test: dev ## run all tests with their own Redis and Kafka
 
 test-kafka: dev ## test the pipeline on three real Kafka brokers, with faults: needs Java 17, and Maven for the first run
 	@exec $(PY) -m pytest -m kafka
+
+test-network: dev ## cut brokers off in network namespaces and fill their disks, in 4 minutes: needs root, Java 17, Maven once
+	@exec $(PY) -m pytest -m network
 
 test-postgres: dev ## run the tests that use the database on their own PostgreSQL
 	@exec .ci/postgres $(PY) -m pytest --database $(PARALLEL)

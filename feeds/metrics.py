@@ -73,6 +73,9 @@ MERGED = Counter(
 )
 BLOCKED_WORKERS = Gauge("stockwatch_processor_blocked_workers", "Workers whose last write to Redis has failed.")
 STALLED_WORKERS = Gauge("stockwatch_processor_workers_held", "Workers without progress for more than 30 s.")
+MISSING_REPLICAS = Gauge(
+    "stockwatch_processor_missing_replicas", "Replicas of a partition that are not in sync, at most; NaN if unknown."
+)
 
 LOST_RECORDS = Counter("stockwatch_consumer_lost", "Records deleted from the topic before they were read.")
 RECREATED = Counter("stockwatch_consumer_topic_recreated", "Partitions whose topic was created again.")

@@ -3,6 +3,7 @@ from time import monotonic
 
 import pytest
 
+from tests.support.kafka.flow import await_flow, expect_no_loss, finish
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
 from tests.support.waiting import wait_until
@@ -21,36 +22,6 @@ def programs(pipeline: Pipeline) -> Programs:
     wait_until(lambda: pipeline.listener.count > 20, 60, "prices")
     pipeline.brokers.await_in_sync(pipeline.topic, OFFSETS_TOPIC)
     return generator, processor
-
-
-def await_flow(pipeline: Pipeline, seconds: float = 90.0) -> None:
-    """Waits until each symbol has a new price."""
-    before = dict(pipeline.listener.newest)
-
-    def flows() -> bool:
-        return all(pipeline.listener.newest[symbol].order > update.order for symbol, update in before.items())
-
-    wait_until(flows, seconds, "new prices of each symbol")
-
-
-def finish(pipeline: Pipeline, generator: Program) -> int:
-    """Stops the generator and returns how many updates it delivered, which the log must contain."""
-    assert generator.stop() == 0
-    totals = generator.logged("generator stopped")[-1]
-    assert totals["undelivered"] == 0
-    count = pipeline.read_log()
-    assert count == totals["delivered"]
-    return count
-
-
-def expect_no_loss(pipeline: Pipeline, programs: Programs) -> None:
-    """Stops both programs: every acknowledged update was published, in order and once."""
-    generator, processor = programs
-    count = finish(pipeline, generator)
-    report = pipeline.settle()
-    assert report.due == count
-    assert report.faults == {}
-    assert processor.stop() == 0
 
 
 def test_five_kills_of_a_partition_leader_lose_nothing(pipeline: Pipeline, programs: Programs, rng: Random):

@@ -12,6 +12,7 @@ from feeds.errors import PermanentError
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.kafka.processed_updates import ProcessedUpdates
+from feeds.kafka.replica_watch import ReplicaWatch
 from feeds.processor.loop import Processor
 from feeds.processor.lost_quotes import LostQuotes
 from feeds.processor.writers import plan_writers
@@ -48,11 +49,16 @@ class Command(BaseCommand):
         )
         if not once:
             self._start_restoring(stop)
+        replicas = ReplicaWatch(settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, stop)
+        replicas.start()
         try:
             finished = processor.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
+        finally:
+            stop.set()
+            replicas.join()
         raise SystemExit(1 if processor.failed or (once and not (finished and consumer.drained)) else 0)
 
     def _start_restoring(self, stop: Event) -> None:

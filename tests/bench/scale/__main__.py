@@ -31,7 +31,7 @@ from typing import Any
 
 from tests.bench.gateway import BUILD, build
 from tests.bench.scale.machines import Balancer, Data, Gateway, Loader, Machine
-from tests.bench.scale.network import Network, NotPermitted
+from tests.support.network import Network, NotPermitted
 
 DATA, BALANCER, CLIENTS = "10.77.0.2", "10.77.0.3", "10.77.0.4"
 GATEWAYS = {"gateway1": "10.77.0.11", "gateway2": "10.77.0.12", "gateway3": "10.77.0.13"}

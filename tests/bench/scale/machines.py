@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stockwatch.local.redis_server import StartedInBlock, end_process
-from tests.bench.scale.network import on_machine
 from tests.bench.serving import ROOT, cpu_seconds, resident_mb
+from tests.support.network import on_machine
 from tests.support.waiting import wait_until
 
 BALANCER_CONFIGURATION = """

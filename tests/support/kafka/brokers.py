@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
 from stockwatch.local.redis_server import StartedInBlock
+from tests.support.kafka.broker_place import LOCAL, Place
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
 from tests.support.kafka.secure_listener import add_secure_listener
 from tests.support.servers.certificates import Certificates
@@ -42,10 +43,13 @@ class Broker:
         reaper: ProcessReaper,
         tuning: tuple[str, ...],
         secure: Certificates | None,
+        place: Place = LOCAL,
     ) -> None:
         self.node = node
         self.folder = folder
+        self.place = place
         self.port, self.controller, self.secure_port = ports
+        self.cut_off = False
         self._secure = secure
         self._reaper = reaper
         self._tuning = tuning
@@ -54,7 +58,13 @@ class Broker:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        """The address for clients."""
+        return f"{self.place.host}:{self.place.client_port or self.port}"
+
+    @property
+    def voter(self) -> str:
+        """The broker as one of the cluster's controllers."""
+        return f"{self.node}@{self.place.peer_host}:{self.controller}"
 
     @property
     def output(self) -> Path:
@@ -72,17 +82,18 @@ class Broker:
 
     @property
     def answering(self) -> bool:
-        return self.running and not self._paused
+        return self.running and not self._paused and not self.cut_off
 
     def prepare(self, voters: str, template: Path) -> None:
         """Writes the configuration and an empty, formatted log folder."""
         log = self.folder / "log"
-        shutil.copytree(template, log)
+        self.place.make_disk(log)
+        shutil.copytree(template, log, dirs_exist_ok=True)
         meta = f"version=1\ncluster.id={CLUSTER}\nnode.id={self.node}\n"
         (log / "meta.properties").write_text(meta)
-        text = PROPERTIES.format(
-            node=self.node, voters=voters, port=self.port, controller=self.controller, folder=self.folder
-        )
+        ports = {"port": self.port, "controller": self.controller}
+        text = PROPERTIES.format(node=self.node, voters=voters, host=self.place.peer_host, folder=self.folder, **ports)
+        text = self.place.add_listener(text)
         if self._secure is not None:
             text = add_secure_listener(text, self.secure_port, self._secure, self.folder)
         (self.folder / "server.properties").write_text(text)
@@ -92,11 +103,9 @@ class Broker:
         assert not self.running
         self._paused = False
         with self.output.open("ab") as output:
+            command = [java(), *HEAP_OPTIONS, *self._tuning, *LOG_OPTIONS]
             self._process = subprocess.Popen(
-                [
-                    *(java(), *HEAP_OPTIONS, *self._tuning, *LOG_OPTIONS),
-                    *("-cp", f"{jars()}/*", "kafka.Kafka", "server.properties"),
-                ],
+                self.place.command([*command, "-cp", f"{jars()}/*", "kafka.Kafka", "server.properties"]),
                 cwd=self.folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -134,22 +143,32 @@ class Brokers(StartedInBlock):
     """A cluster of three brokers.
 
     `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower. With
-    `secure`, the brokers also listen for clients with TLS, a certificate and a user.
+    `secure`, the brokers also listen for clients with TLS, a certificate and a user. `places` says where each broker
+    runs.
     """
 
-    def __init__(self, tuning: tuple[str, ...] = FAST_START, secure: Certificates | None = None) -> None:
+    def __init__(
+        self,
+        tuning: tuple[str, ...] = FAST_START,
+        secure: Certificates | None = None,
+        places: Sequence[Place] = (LOCAL, LOCAL, LOCAL),
+    ) -> None:
         java()
         self._template = formatted(jars())
         self.folder = Path(tempfile.mkdtemp(prefix="stockwatch-kafka-"))
         self._reaper = ProcessReaper(self.folder)
         ports = free_ports(9)
-        self.nodes = [self._node(number, ports[number - 1 :: 3], tuning, secure) for number in (1, 2, 3)]
+        self.nodes = [
+            self._node(number, ports[number - 1 :: 3], tuning, secure, place) for number, place in enumerate(places, 1)
+        ]
         self._admin: AdminClient | None = None
 
-    def _node(self, number: int, ports: Sequence[int], tuning: tuple[str, ...], secure: Certificates | None) -> Broker:
+    def _node(
+        self, number: int, ports: Sequence[int], tuning: tuple[str, ...], secure: Certificates | None, place: Place
+    ) -> Broker:
         folder = self.folder / str(number)
         folder.mkdir()
-        return Broker(number, folder, ports, self._reaper, tuning, secure)
+        return Broker(number, folder, ports, self._reaper, tuning, secure, place)
 
     @property
     def addresses(self) -> str:
@@ -166,7 +185,7 @@ class Brokers(StartedInBlock):
 
         Raises KafkaNotInstalled with the output of the brokers.
         """
-        voters = ",".join(f"{node.node}@127.0.0.1:{node.controller}" for node in self.nodes)
+        voters = ",".join(node.voter for node in self.nodes)
         for node in self.nodes:
             node.prepare(voters, self._template)
             node.start()
@@ -271,4 +290,5 @@ class Brokers(StartedInBlock):
         for node in self.nodes:
             if node.running:
                 node.kill()
+            node.place.remove_disk()
         self._reaper.close()

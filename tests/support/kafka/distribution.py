@@ -19,8 +19,8 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -99,7 +99,7 @@ def formatted(folder: Path) -> Path:
     if template.exists():
         return template
     work = Path(tempfile.mkdtemp(dir=CACHE))
-    text = PROPERTIES.format(node=1, voters="1@127.0.0.1:1", port=2, controller=1, folder=work)
+    text = PROPERTIES.format(node=1, voters="1@127.0.0.1:1", host="127.0.0.1", port=2, controller=1, folder=work)
     (work / "server.properties").write_text(text)
     tool = [java(), "-cp", f"{folder}/*", "kafka.tools.StorageTool", "format"]
     options = ["-t", CLUSTER, "-c", str(work / "server.properties")]

@@ -43,7 +43,7 @@ class Pipeline:
         self.listener = UpdateListener(self.address, self.ledger)
         self.programs: list[Program] = []
         self.feeds: list[Feed] = []
-        self._database = database
+        self.database = database
 
     def start_redis(self) -> None:
         """Starts an empty Redis, always at the same address."""
@@ -65,7 +65,7 @@ class Pipeline:
             "KAFKA_TOPIC": self.topic,
             "KAFKA_GROUP_ID": self.group,
             "REDIS_ADDR": self.redis.address,
-            "DATABASE_URL": f"sqlite:///{self._database}",
+            "DATABASE_URL": f"sqlite:///{self.database}",
             "LOGGER_FORMAT": "json",
         }
         if not command[0].endswith(".py"):

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +23,7 @@ METRICS = {
     "runprocessor": "PROCESSOR_METRICS_PORT",
     "tests/kafka/processors/hangs.py": "PROCESSOR_METRICS_PORT",
     "runkafkagen": "GENERATOR_METRICS_PORT",
+    "runrecorder": "RECORDER_METRICS_PORT",
 }
 
 
@@ -95,6 +97,15 @@ class Program:
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
+
+    def readiness(self) -> tuple[int, dict[str, Any]]:
+        """Returns the status and the body of `/readyz`."""
+        try:
+            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{self._port}/readyz", timeout=60) as response:
+                return response.status, json.load(response)
+        except HTTPError as error:
+            with error:
+                return error.code, json.load(error)
 
     def metric(self, name: str, **labels: str) -> float:
         """Returns the sum of a metric's samples with these labels.

@@ -30,6 +30,7 @@ class Network(StartedInBlock):
 
     def __init__(self) -> None:
         self._names: list[str] = []
+        self._devices: list[str] = []
 
     def start(self) -> None:
         """Creates the bridge. Raises NotPermitted if this machine does not allow it."""
@@ -61,6 +62,17 @@ class Network(StartedInBlock):
         for device in ("lo", "eth0"):
             ip("-n", PREFIX + name, "link", "set", device, "up")
 
+    def connect_to_host(self, name: str, address: str, host_address: str) -> None:
+        """Connects a machine with this host, beside the bridge. The machine gets an address of its own for this."""
+        device = host_device(name)
+        subprocess.run(["ip", "link", "delete", device], capture_output=True)  # left by an earlier run that was killed
+        ip("link", "add", device, "type", "veth", "peer", "name", "eth1", "netns", PREFIX + name)
+        self._devices.append(device)
+        ip("address", "add", f"{host_address}/{SUBNET_BITS}", "dev", device)
+        ip("-n", PREFIX + name, "address", "add", f"{address}/{SUBNET_BITS}", "dev", "eth1")
+        ip("link", "set", device, "up")
+        ip("-n", PREFIX + name, "link", "set", "eth1", "up")
+
     def own_addresses(self, name: str, network: str) -> None:
         """Lets the processes of a machine use every address of a network as their own."""
         ip("-n", PREFIX + name, "route", "add", "local", network, "dev", "lo")
@@ -76,10 +88,24 @@ class Network(StartedInBlock):
     def mend(self, name: str) -> None:
         ip("-n", PREFIX + BRIDGE, "link", "set", name, "up")
 
+    def cut_from_host(self, name: str) -> None:
+        """Disconnects a machine from this host, as `cut` does from the bridge."""
+        ip("link", "set", host_device(name), "down")
+
+    def mend_to_host(self, name: str) -> None:
+        ip("link", "set", host_device(name), "up")
+
     def close(self) -> None:
         """Deletes the namespaces. Processes in them must have ended."""
+        while self._devices:  # a namespace whose sockets still wait for answers would keep its device
+            ip("link", "delete", self._devices.pop())
         while self._names:
             ip("netns", "delete", PREFIX + self._names.pop())
+
+
+def host_device(name: str) -> str:
+    """Returns the name of this host's end of the connection to a machine."""
+    return f"sw-{name}"
 
 
 def on_machine(name: str, command: Sequence[str]) -> list[str]:

@@ -1,0 +1,47 @@
+"""Watches how many replicas of a topic are in sync, for the metric `stockwatch_processor_missing_replicas`.
+
+No client reports a single lost broker as an error, because prices flow on. But the next loss would stop them.
+"""
+
+import threading
+from collections.abc import Callable
+from math import nan
+
+from feeds import metrics
+from feeds.errors import BrokerUnavailable
+from feeds.kafka.inspection import ClusterState, Inspection
+
+WATCH_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
+"""How long the watch waits for an answer of the brokers. A stop of the program may wait as long."""
+
+
+class ReplicaWatch:
+    """Asks the brokers every WATCH_SECONDS, in a thread of its own."""
+
+    def __init__(self, brokers: str, topic: str, stop: threading.Event) -> None:
+        self._brokers = brokers
+        self._topic = topic
+        self._stop = stop
+        self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        """Waits for the end of the thread after `stop` was set."""
+        self._thread.join(3 * ANSWER_SECONDS)
+
+    def _run(self) -> None:
+        inspection = Inspection(self._brokers, ANSWER_SECONDS)
+        while not self._stop.wait(WATCH_SECONDS):
+            metrics.MISSING_REPLICAS.set(count_missing(inspection.read_cluster, self._topic))
+
+
+def count_missing(read_cluster: Callable[[], ClusterState], topic: str) -> float:
+    """Returns how many replicas of a partition are not in sync, at most; NaN if the brokers do not say it."""
+    try:
+        state = read_cluster().topics.get(topic)
+    except BrokerUnavailable:
+        return nan
+    return state.replicas - state.in_sync if state is not None and state.partitions else nan
