@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from feeds.errors import BrokerUnavailable
-from feeds.kafka.inspection import ClusterState, Inspection, TopicState
+from feeds.kafka.inspection import TIMEOUT_SECONDS, ClusterState, Inspection, TopicState
 from stockwatch.doctor.finding import Finding, failed, judge, passed, warned
 
 LARGE_LAG = 10_000
@@ -15,7 +15,10 @@ GROUP_RIGHTS = frozenset({"READ", "DESCRIBE"})
 
 @dataclass(frozen=True, slots=True)
 class KafkaPlan:
-    """The settings of Kafka to check. `groups` maps the name of a program to its consumer group."""
+    """The settings of Kafka to check. `groups` maps the name of a program to its consumer group.
+
+    `timeout` is the longest wait for one answer of the brokers, in seconds.
+    """
 
     brokers: str
     topic: str
@@ -23,11 +26,12 @@ class KafkaPlan:
     replicas: int
     groups: Mapping[str, str]
     is_production: bool
+    timeout: float = TIMEOUT_SECONDS
 
 
 def check_kafka(plan: KafkaPlan) -> Iterator[Finding]:
     """Checks the cluster, the topic and the consumer groups in `plan`."""
-    inspection = Inspection(plan.brokers)
+    inspection = Inspection(plan.brokers, plan.timeout)
     try:
         cluster = inspection.read_cluster()
     except BrokerUnavailable as error:
