@@ -16,7 +16,14 @@ pytestmark = pytest.mark.kafka
 
 
 def check(brokers: Brokers, topic: str, **more: object) -> Callable:
-    plan = {"partitions": 2, "replicas": 3, "groups": {"processor": f"group-{topic}"}, "is_production": True, "timeout": 60.0, **more}
+    plan = {
+        "partitions": 2,
+        "replicas": 3,
+        "groups": {"processor": f"group-{topic}"},
+        "is_production": True,
+        "timeout": 60.0,
+        **more,
+    }
     return partial(check_kafka, KafkaPlan(brokers=brokers.addresses, topic=topic, **plan))
 
 
