@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from confluent_kafka import Consumer
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from stockwatch.doctor.kafka_checks import KafkaPlan, check_kafka
 from tests.support.kafka.brokers import Brokers
@@ -31,6 +31,12 @@ def create(brokers: Brokers, topic: str, replicas: int, least: int) -> None:
     new = NewTopic(topic, 2, replicas, config={"min.insync.replicas": str(least)})
     brokers.admin.create_topics([new], request_timeout=60)[topic].result(90)
     brokers.await_in_sync(topic, count=replicas)
+    wait_until(lambda: all(knows(node.address, topic) for node in brokers.nodes), 60, "the topic in all brokers")
+
+
+def knows(address: str, topic: str) -> bool:
+    """Returns whether one broker knows a topic. A new topic reaches one broker after the other."""
+    return topic in AdminClient({"bootstrap.servers": address}).list_topics(timeout=60).topics
 
 
 def test_a_topic_without_fault_and_the_lag_of_a_group_are_shown(brokers: Brokers, topic: str):
