@@ -83,6 +83,10 @@ def list_clients(gateway: GatewayProcess, total: int) -> dict[str, Any]:
     return wait_until(find, what="a complete list")
 
 
+def is_listed(gateway: GatewayProcess, address: str) -> bool:
+    return address in {row["address"] for row in json.loads(succeed(gateway, "--json"))["clients"]}
+
+
 def is_refused(gateway: GatewayProcess, address: str) -> bool:
     try:
         with connect(gateway, address):
@@ -174,7 +178,7 @@ def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProc
     command = [sys.executable, "manage.py", "watch", "AAPL", "--url", f"ws://{second.address}/ws"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watching = subprocess.Popen(command, cwd=ROOT, env=os.environ | second.variables, **pipes)
-    wait_until(lambda: second.metric("connections") > 0, 60, "the connection")
+    wait_until(lambda: is_listed(second, "127.0.0.1"), 60, "the connection")
     succeed(second, "--kick", "127.0.0.1")
     _, errors = watching.communicate(timeout=60)
     assert watching.returncode == 1
