@@ -96,14 +96,14 @@ class Gateway:
         """
         if self._start_task is None:
             # With an empty context, log lines of the task do not have the id of the connection that starts the task.
-            self._start_task = asyncio.get_running_loop().create_task(self._start(), context=Context())
+            self._loop = asyncio.get_running_loop()  # before the task: another thread counts the tasks of the loop
+            self._start_task = self._loop.create_task(self._start(), context=Context())
         await asyncio.shield(self._start_task)
         await self.ticker_changes.wait_loaded()
         assert self._connection_rate is not None  # noqa: S101 - `_start` has set it
         return self._connection_rate
 
     async def _start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         redis = self._redis()
         self._connection_rate = ConnectionRate(redis, self._limits, self._count_unanswered)
         await self.client_control.begin(redis)
