@@ -178,7 +178,8 @@ def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProc
     command = [sys.executable, "manage.py", "watch", "AAPL", "--url", f"ws://{second.address}/ws"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watching = subprocess.Popen(command, cwd=ROOT, env=os.environ | second.variables, **pipes)
-    wait_until(lambda: is_listed(second, "127.0.0.1"), 60, "the connection")
+    wait_until(lambda: watching.poll() is not None or is_listed(second, "127.0.0.1"), 60, "the connection")
+    assert watching.poll() is None, watching.communicate()
     succeed(second, "--kick", "127.0.0.1")
     _, errors = watching.communicate(timeout=60)
     assert watching.returncode == 1
