@@ -175,6 +175,8 @@ def test_the_page_can_read_how_long_it_is_refused(gateways: tuple[GatewayProcess
 
 def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProcess, GatewayProcess]):
     _, second = gateways
+    # A process knows up to a second later that the refusal of another test has ended.
+    wait_until(lambda: json.loads(second.get("/ws/status")[1])["ok"], 60, "the end of other refusals")
     command = [sys.executable, "manage.py", "watch", "AAPL", "--url", f"ws://{second.address}/ws"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watching = subprocess.Popen(command, cwd=ROOT, env=os.environ | second.variables, **pipes)
