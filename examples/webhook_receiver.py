@@ -51,7 +51,7 @@ class Receiver(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "")
         body = self.rfile.read(min(int(length), MAX_BODY_BYTES)) if is_short_number(length) else b""
         genuine = is_genuine(self.headers, body)
-        # The signature covers `webhook-id`, but not `Idempotency-Key`, which somebody on the way could change.
+        # The signature covers `webhook-id`, but not `Idempotency-Key`, which a proxy on the way could change.
         if genuine and self.headers["webhook-id"] not in seen:
             seen.add(self.headers["webhook-id"])
             show(json.loads(body))
