@@ -99,9 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Counts for each ticker the rows of other tables that refer to it.
+        """Returns the tickers, and counts for each ticker the rows of other tables that refer to the ticker.
 
-        The attribute `uses_0` is the count for the first table, `uses_1` for the second table, and so on.
+        The attribute `uses_0` of a ticker is the count for the first table, `uses_1` for the second table, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {

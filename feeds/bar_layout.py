@@ -40,7 +40,7 @@ class BarPrices(Protocol):
 
 
 def join_prices(earlier: BarPrices, later: BarPrices) -> tuple[float, float, float, float]:
-    """Returns open, high, low and close of the time of both bars."""
+    """Returns the open, high, low and close of a bar that covers the time of both bars."""
     return earlier.open, max(earlier.high, later.high), min(earlier.low, later.low), later.close
 
 
@@ -199,7 +199,10 @@ def _cut_slots(data: bytes) -> memoryview:
 
 
 class _OlderSlots(bytes):
-    """The bytes of whole slots. The hash takes half as long as the hash of `bytes`, because most bytes are left out."""
+    """The bytes of whole slots, as the key of a cache.
+
+    Most bytes do not enter the hash. Hashing therefore takes half as long as with `bytes`.
+    """
 
     __slots__ = ()
 

@@ -2,7 +2,8 @@
 
 import re
 
-# A spreadsheet of a country with decimal commas splits cells at semicolons, and others read full-width signs as ASCII.
+# In countries with decimal commas, spreadsheets split cells at semicolons. Some spreadsheets read full-width signs as
+# ASCII.
 _BEGINNING = r"(?:^|(?<=[;|\t\r\n]))"
 _FORMULA = r"'*[=+\-@\t\r＝＋－＠]"
 FORMULA = re.compile(f"{_BEGINNING}(?={_FORMULA})")

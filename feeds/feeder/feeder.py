@@ -62,8 +62,8 @@ class Feeder:
     """Sends the trades of real sources to Kafka.
 
     `leases` has one lease for each source. `read_subscriptions` returns the symbols of each source with their native
-    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` reads the last records of the topic,
-    and returns the TopicEnd of each symbol. Both functions may raise TransientError.
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` reads the end of the topic, and
+    returns the last seq_id, time and trades of each symbol as a TopicEnd. Both functions may raise TransientError.
     """
 
     def __init__(

@@ -92,8 +92,8 @@ class MissedTrades:
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
         """Moves the first gap of the queue to the end of the queue after a failed fetch, and pauses.
 
-        After MAX_ATTEMPTS failures, the trades of the gap count as lost. If no retry can help, they count as lost at
-        once.
+        After MAX_ATTEMPTS failures, the trades of the gap count as lost. If no retry can help, the trades
+        count as lost at once.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1

@@ -44,8 +44,8 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """Tracks which symbols this process owns, and feeds the wanted ones.
 
-    `read_ends` reads the last records of the topic, and returns the TopicEnd of each symbol. It may raise
-    TransientError.
+    `read_ends` reads the end of the topic, and returns the last seq_id, time and trades of each symbol as a TopicEnd.
+    `read_ends` may raise TransientError.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class OwnedSymbols:
                 task.cancel()
 
     async def _claim(self) -> None:
-        """Renews the claims of this process, and claims the other wanted symbols."""
+        """Renews the claims that this process holds, and tries to claim all other wanted symbols."""
         try:
             async with self._lock:
                 held = {*self._fed, *self._opening, *self._releasing}
@@ -141,7 +141,10 @@ class OwnedSymbols:
             self._start(self._release(closing))
 
     async def _release(self, symbols: Collection[str]) -> None:
-        """Releases symbols when Kafka has acknowledged all updates. Keeps symbols that are wanted again."""
+        """Waits until all sent updates are acknowledged or have failed. Then releases the symbols.
+
+        If a symbol has become wanted again in the meantime, this process keeps the symbol.
+        """
         try:
             await self._publisher.drain()
             async with self._lock:  # a claim at the same time would take the symbols again

@@ -21,20 +21,20 @@ from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
 
-# After a stall, Kafka delivers all these updates before it delivers newer prices.
+# After a stall, Kafka delivers up to this many old updates before it delivers newer prices.
 MAX_UNACKNOWLEDGED = 5_000
 """How many updates may be sent and not yet acknowledged by Kafka."""
 
 STALL_SECONDS = 2.0
-"""After a longer stall of Kafka, the newest trade of each symbol is sent first."""
+"""If Kafka stalls for at least this time, the newest trade of each symbol is sent first afterwards."""
 
 FREEZE_SECONDS = 1.5
-"""After a longer pause of this process, nothing is sent until the symbols are claimed again."""
+"""If this process pauses for longer, nothing is sent until the symbols are claimed again."""
 
 PAUSE_SECONDS = 0.005
 
 PRODUCER_OPTIONS = {
-    # An update that expired in the queue would be lost. The limits above bound the queue instead.
+    # An update that expired in the queue would be lost. Instead, MAX_UNACKNOWLEDGED limits the queue.
     "message.timeout.ms": 0,
     # With 20,000 trades per second on two cores, the p99 delay is lower than with 5 ms: the brokers need less CPU time
     # for larger batches.
@@ -146,9 +146,10 @@ class Publisher:
             asyncio.get_running_loop().call_soon(self._pump_due)
 
     def pump(self) -> None:
-        """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
+        """Sends waiting trades until MAX_UNACKNOWLEDGED updates are unacknowledged.
 
-        If the process did not run for more than FREEZE_SECONDS, nothing is sent until `resume` is called.
+        Call this method ten times a second. If the process did not run for more than FREEZE_SECONDS, nothing is sent
+        until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)
@@ -221,7 +222,8 @@ class Publisher:
             self._producer.send(symbol, published.numbering.encode(trade, late, published.prices), headers)
             published.missed = ()
         except BrokerUnavailable as error:
-            # The queue has room for far more than MAX_UNACKNOWLEDGED. The caller of `failed` reads the topic again.
+            # A rare error: the queue has room for far more than MAX_UNACKNOWLEDGED updates. The caller of `failed`
+            # notices the lost update and reads the topic again.
             self._producer.failed["queue full"] += 1
             log.warning("update not queued", reason=str(error))
 

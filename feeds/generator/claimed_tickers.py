@@ -58,9 +58,10 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Two counts, by name.
+        """Two counts, by name: `tickers` and `continued`.
 
-        `tickers` counts all tickers. `continued` counts the claimed symbols that have an update in the topic.
+        `tickers` counts all tickers. `continued` counts the symbols that this process may feed and that have an update
+        in the topic.
         """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
@@ -88,9 +89,9 @@ class ClaimedTickers:
         self._claims.take([instrument.symbol for instrument in self._instruments])
 
     def apply(self) -> None:
-        """Makes the simulator feed the current tickers, and ends the grants of removed tickers."""
-        # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
-        # is missing.
+        """Makes the simulator feed the current tickers, and ends the right to feed removed tickers."""
+        # A symbol gets its grant after its ticker was read. The tickers are read last here, so that they include the
+        # ticker of each granted symbol.
         grants = self._claims.grants
         instruments = self._instruments
         if self._applied is not None and grants is self._applied[0] and instruments is self._applied[1]:

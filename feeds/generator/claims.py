@@ -60,7 +60,7 @@ class Claims:
     def take(self, wanted: Collection[str]) -> None:
         """Claims the wanted symbols that this process does not own yet.
 
-        Releases owned symbols that are no longer needed. Raises StoreUnavailable.
+        Also releases symbols whose tickers are gone, once no update of them is on its way. Raises StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -74,9 +74,9 @@ class Claims:
                 self._log_refused(missing - taken)
 
     def resume(self) -> bool:
-        """Reads the last updates of owned symbols that have no grant, and gives each of these symbols a grant.
+        """Gives a grant to each owned symbol that has none. First reads the symbol's last update in the topic.
 
-        Returns False if there are no such symbols. Raises BrokerUnavailable.
+        Returns False if all owned symbols have a grant already. Raises BrokerUnavailable.
         """
         with self._lock:
             new = self._owned - self.grants.keys()
@@ -84,7 +84,7 @@ class Claims:
             return False
         last_updates = self._read_last_updates(new)
         with self._lock:
-            # Some symbols may be lost meanwhile.
+            # Meanwhile, another process may have taken over some symbols.
             granted = {symbol: Grant(last_updates.get(symbol)) for symbol in new & self._owned}
             self.grants = {**self.grants, **granted}
         return True

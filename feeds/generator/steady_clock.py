@@ -7,15 +7,15 @@ import structlog
 log = structlog.get_logger(__name__)
 
 JUMP_NS = 1_000_000_000
-"""A larger difference between system time and expected time is a jump. SteadyClock follows smaller differences."""
+"""How far the system clock may be set back so that SteadyClock still follows."""
 
 
 class SteadyClock:
     """A clock that returns unix nanoseconds.
 
     `now` returns the system time in unix nanoseconds. `clock` returns seconds of a monotonic clock. If the system clock
-    is set back, SteadyClock continues at the pace of `clock`. If the system clock is set ahead and back again,
-    SteadyClock follows both changes.
+    is set back by more than JUMP_NS, SteadyClock continues at the pace of `clock`. If the system clock is set ahead and
+    back again, SteadyClock follows both changes.
     """
 
     def __init__(self, now: Callable[[], int], clock: Callable[[], float]) -> None:

@@ -1,8 +1,8 @@
 """Fetches a ticker's past bars: day bars of a year, minute bars of a week.
 
-Bars are fetched in ranges of time. The end of each complete range is stored, and the next backfill of the ticker begins
-there. If recorded bars lack trades, the next backfill begins earlier. `feeds.history.past_bars` says when a fetched bar
-replaces a recorded bar.
+Bars are fetched in ranges of time. When all bars of a range are saved, the end of the range is stored. The next
+backfill of the ticker begins at the stored end, or at an earlier recorded bar that lacks trades.
+`feeds.history.past_bars` says when a fetched bar replaces a recorded bar.
 """
 
 from collections.abc import Callable, Iterator, Sequence

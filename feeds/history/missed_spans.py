@@ -63,7 +63,7 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
     Missed spans that end before `since`, in unix microseconds, are ignored. Raises BarArchiveUnavailable.
     """
-    # A bar has no column for this: a missed span may be stored before or after the bars that it touches.
+    # A bar has no column that says whether it is incomplete: a span may be stored before or after the bars it touches.
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
         minute = _oldest(_find_minute(tape_id, span, since) for span in spans)

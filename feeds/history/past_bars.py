@@ -1,8 +1,8 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
 A tape has at most one bar for each minute and for each day. A new bar replaces a bar that was not recorded. A fetched
-bar also replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches it. Its
-volume and count must also be at least those of the fetched bar.
+bar also replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches the
+recorded bar. The recorded bar must also have at least the volume and the count of the fetched bar.
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,6 +125,9 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Sets `has_past` of a tape, and adds 1 to `past_version`. Raises BarArchiveUnavailable."""
+    """Notes that a tape has its past bars, and that these bars have changed. Raises BarArchiveUnavailable.
+
+    The recorder sees the change by the new `past_version`.
+    """
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

@@ -97,9 +97,9 @@ class UpdateConsumer:
         return options | PREFETCH | client_options(brokers, self.outage) | static_membership
 
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
-        """Joins the group. Raises BrokerUnavailable, or TopicRefused if `once` is true and the topic is missing.
+        """Joins the group. Raises BrokerUnavailable. If `once` is true, raises TopicRefused for a missing topic.
 
-        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still commit their offsets.
+        `on_revoke` gets the partitions that this member must give up, and may still commit offsets of these partitions.
         `on_lost` gets partitions that another member owns already.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
@@ -198,7 +198,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes from `_unread_ends` the partitions whose ends these records have reached."""
+        """Removes from `_unread_ends` each partition that has been read to its end with these records."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
@@ -213,7 +213,7 @@ class UpdateConsumer:
         return len(self.assigned) >= self._partitions and self._has_read(self.assigned)
 
     def has_read(self, symbol: str) -> bool:
-        """Returns whether this member reads a symbol, and has read all updates of it that the client knows of."""
+        """Returns whether this member reads the symbol's partition, and has read all known records of the partition."""
         return self.owns(symbol) and self._has_read({murmur2(symbol.encode(), self._partitions)})
 
     def _has_read(self, partitions: Collection[int]) -> bool:

@@ -26,10 +26,10 @@ TIMEOUT_SECONDS = 4.0
 class TopicState(msgspec.Struct, frozen=True):
     """The state of a topic, as the brokers report it.
 
-    `replicas` is the number of replicas of the partition with the fewest replicas. `in_sync` is the number of replicas
-    in sync of the partition with the fewest of them. `leaderless` is the number of partitions without a leader, which
-    cannot be read or written. `refusal` is the reason if the brokers do not describe the topic, or empty. If the topic
-    does not exist or is not described, all numbers are 0.
+    `replicas` is the least number of replicas that a partition has. `in_sync` is the least number of replicas in sync
+    that a partition has. `leaderless` is the number of partitions without a leader, which cannot be read or written. If
+    the brokers do not describe the topic, `refusal` is the reason; otherwise `refusal` is empty. All numbers are 0 if
+    the topic does not exist or is not described.
     """
 
     partitions: int = 0

@@ -169,7 +169,7 @@ class LastUpdates:
     def _decode(self, record: Message) -> Update | None:
         """Returns the update in a record, or None if the record is not valid."""
         try:
-            # Updates that continued after a timestamp further ahead would be refused by every processor.
+            # A timestamp further ahead is ignored: processors would refuse all updates that continue after it.
             return decode(record.value() or b"", self._now() // 1000 + DAY_US)
         except BadRecord:
             return None

@@ -127,8 +127,8 @@ class UpdateProducer:
     def log_failures(self) -> None:
         """Logs the updates that have failed since the previous call, one line for each reason.
 
-        If no acknowledgement has come for ACK_TIMEOUT_SECONDS, the producer counts as failing from now on. Call this
-        method about once a second.
+        If updates wait and no acknowledgement has come for ACK_TIMEOUT_SECONDS, also begins `outage`. Call this method
+        about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)

@@ -1,6 +1,7 @@
 """Watches how many replicas of a topic are in sync, for the metric `stockwatch_processor_missing_replicas`.
 
-No client reports a single lost broker as an error, because prices flow on. But the next loss would stop them.
+If one broker is lost, prices still flow and no Kafka client reports an error. But the loss of one more broker would
+stop the prices.
 """
 
 import threading
@@ -13,11 +14,11 @@ from feeds.kafka.inspection import ClusterState, Inspection
 
 WATCH_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
-"""How long the watch waits for an answer of the brokers. A stop of the program may wait as long."""
+"""How long the watch waits for an answer of the brokers. A wait may delay the end of the program."""
 
 
 class ReplicaWatch:
-    """Asks the brokers every WATCH_SECONDS, in a thread of its own."""
+    """Asks the brokers every WATCH_SECONDS, in a thread of its own, and sets the metric."""
 
     def __init__(self, brokers: str, topic: str, stop: threading.Event) -> None:
         self._brokers = brokers
@@ -29,7 +30,7 @@ class ReplicaWatch:
         self._thread.start()
 
     def join(self) -> None:
-        """Waits for the end of the thread after `stop` was set."""
+        """Waits for the end of the thread. Set `stop` first."""
         self._thread.join(3 * ANSWER_SECONDS)
 
     def _run(self) -> None:
@@ -39,7 +40,7 @@ class ReplicaWatch:
 
 
 def count_missing(read_cluster: Callable[[], ClusterState], topic: str) -> float:
-    """Returns how many replicas of a partition are not in sync, at most; NaN if the brokers do not say it."""
+    """Returns how many replicas of the worst partition are not in sync; NaN if unknown."""
     try:
         state = read_cluster().topics.get(topic)
     except BrokerUnavailable:

@@ -17,7 +17,7 @@ Headers = Mapping[str, str | bytes | None]
 class SymbolEnds:
     """Collects a TopicEnd for each symbol from records: the greatest seq_id, the newest timestamp, the last trades.
 
-    `symbols` maps each symbol to the first two of these values.
+    `symbols` maps each symbol to a pair: the greatest seq_id and the newest timestamp.
     """
 
     def __init__(self) -> None:

@@ -90,7 +90,10 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether a message has arrived at least `Source.silent_seconds` after the first acknowledgement."""
+        """Whether the source has sent messages for a while, so that the connection counts as successful.
+
+        The last message must have arrived at least `Source.silent_seconds` after the first acknowledgement.
+        """
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 
@@ -238,7 +241,7 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket. `run` then returns the `ending` of the first call of this method."""
+        """Closes the socket, and makes `run` return `ending`. A second call does not change what `run` returns."""
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

@@ -6,11 +6,11 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Missed trades of one symbol: those between the trades `after` and `until`.
+    """The missed trades of one symbol between the trades `after` and `until`.
 
-    `after` and `until` may be placeholders. A placeholder is a trade of which only the place in the source's order is
-    known. `missing` is the number of missed trades; 0 if unknown. If `is_open` is true, the trade `until` has not
-    arrived yet.
+    `after` and `until` may be placeholders. A placeholder stands for a trade of which only the place in the source's
+    order is known. `missing` is the number of missed trades; 0 if unknown. If `is_open` is true, the trade `until`
+    has not arrived yet.
     """
 
     after: Trade
@@ -39,7 +39,7 @@ class Counts(msgspec.Struct):
 
 
 def sequence_of(trade: Trade) -> int:
-    """Returns the sequence of a trade, or 0 if the trade has no sequence."""
+    """Returns the sequence number of a trade, or 0 if the trade has none."""
     return trade.sequence or 0
 
 
@@ -51,7 +51,7 @@ def is_after(trade: Trade, other: Trade) -> bool:
 
 
 def with_sequence(trade: Trade, sequence: int) -> Trade:
-    """Returns a placeholder for a trade of which only the sequence is known.
+    """Returns a placeholder for a trade of which only the sequence number is known.
 
     The placeholder has the native symbol and the time of `trade`. Its price and size are 0.
     """

@@ -18,10 +18,10 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
+"""If more sequence numbers are missing in a row, the numbers count as skipped by the source."""
 
 ANNOUNCED_SECONDS = 1.0
-"""How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
+"""How long to wait for a trade whose number the source has announced. After that, the trade counts as missed."""
 
 
 class SymbolFeed:
@@ -77,7 +77,7 @@ class SymbolFeed:
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence that the source announced for its newest trade. 0 stands for an unknown sequence."""
+        """Notes the sequence number that the source announced for the newest trade; 0 if the number is unknown."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Returns `trades` with only one past trade: the newest. Past trades come from a snapshot of the source."""
+        """Returns `trades` with only the newest of the past trades. Past trades come from a snapshot of the source."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -201,7 +201,7 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose sequence is not above the newest sequence."""
+        """Handles a trade whose sequence number is not above the number of the newest trade."""
         if self._missing.remove(sequence):
             self._counts.fetched += 1
             if self._held_until is not None:
@@ -221,7 +221,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade without a sequence, or with one from which lost trades cannot be seen."""
+        """Handles a trade that has no sequence number, or whose number does not show missed trades."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1
@@ -266,7 +266,7 @@ class SymbolFeed:
         return True
 
     def _accept_fetched(self, trade: Trade) -> bool:
-        # The number decides, because `_known` may have forgotten a trade that came before.
+        # The sequence number decides whether the trade is new: `_known` may have forgotten the trade.
         sequence = trade.sequence if self._is_sequential else None
         is_new = sequence is None or self._missing.remove(sequence) or self.lost.remove(sequence)
         if not (self._known.add(trade) and is_new):
@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Pairs each trade with whether it is late. `late` applies to trades without a sequence."""
+        """Pairs each trade with whether it is late. Trades without a sequence number are late if `late` is true."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
