@@ -148,9 +148,9 @@ class Tape(models.Model):
     """A symbol and the source of its saved bars. The symbol may have no ticker.
 
     `previous_close` is the last price before the newest market day. `has_past` says whether the bars before the first
-    recorded update are complete. `past_version` grows with each change of bars that were not recorded.
-    `days_fetched_to` and `minutes_fetched_to` say up to which time bars were fetched, in unix microseconds. Null stands
-    for a value that does not exist.
+    recorded update are complete. `past_version` grows when fetched or simulated bars of the tape change.
+    `days_fetched_to` is the end of the day bars that were fetched from the source, in unix microseconds.
+    `minutes_fetched_to` is the end of the fetched minute bars. Null means: no close is known, or no bars were fetched.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH)
@@ -201,10 +201,10 @@ class Origin(models.IntegerChoices):
 class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
-    `first_seq` and `last_seq` are the seq_ids of the first and the last update; 0 if the bar was not recorded. `runs`
-    says which seq_ids were counted, see `feeds.recorder.bars`. If `runs` is null, all seq_ids from `first_seq` to
-    `last_seq` were counted. `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin. `count`
-    is the number of updates. In a fetched bar, `count` is the number of trades; 0 if the source does not count trades.
+    `count` is the number of updates. In a fetched bar, `count` is the number of trades; 0 if the source does not count
+    trades. `first_seq` and `last_seq` are the seq_ids of the first and the last update; 0 if the bar was not recorded.
+    `runs` holds the ranges of seq_ids that `count` includes, as MessagePack; null stands for the single range from
+    `first_seq` to `last_seq`. `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin.
     """
 
     open = models.FloatField()
@@ -278,7 +278,10 @@ DISK_FULL = ("database or disk is full", "No space left on device")
 
 @contextmanager
 def translate_database_errors(unavailable: type[TransientError], subject: str) -> Iterator[None]:
-    """Turns the errors of the database into `unavailable`. `subject` names in the message what cannot be read."""
+    """Turns the errors of the database into `unavailable`.
+
+    The message begins with `subject`, the things that cannot be read or written, such as `bars`.
+    """
     try:
         yield
     except Error as error:

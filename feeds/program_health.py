@@ -41,7 +41,7 @@ class Heartbeat:
 
     @property
     def hangs(self) -> bool:
-        """Whether the loop has begun, and has then stopped making turns."""
+        """Whether the last beat was more than HANGS_AFTER_SECONDS ago. False before the first beat."""
         return (self.age or 0.0) > HANGS_AFTER_SECONDS
 
 

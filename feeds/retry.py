@@ -117,8 +117,8 @@ class Backoff:
 def retry(call: Callable[[], object], outage: Outage, stop: threading.Event, rng: Random, effect: str = "") -> bool:
     """Repeats `call` until it raises no TransientError. Returns False if `stop` was set first.
 
-    Waits at most MAX_RETRY_SECONDS between two calls. All other errors are raised. `effect` follows the error in the
-    log.
+    Waits at most MAX_RETRY_SECONDS between two calls. All other errors are raised. The log shows the text `effect`
+    after the error, for example `; waiting for the lease`.
     """
     backoff = Backoff(rng, maximum=MAX_RETRY_SECONDS)
     while not stop.is_set():

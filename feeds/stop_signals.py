@@ -1,4 +1,4 @@
-"""Turns SIGTERM and SIGINT into an event that loops can wait for, and runs loops until then."""
+"""Turns SIGTERM and SIGINT into an event, and runs loops until this event is set."""
 
 import signal
 import threading
@@ -21,7 +21,10 @@ def stop_event() -> threading.Event:
 
 
 def run_until(stop: threading.Event, step: Callable[[], object], finish: Callable[[], bool]) -> bool:
-    """Repeats `step` until `stop` is set. Then calls `finish`, after an error too, and returns its result."""
+    """Repeats `step` until `stop` is set. Then calls `finish` and returns the result of `finish`.
+
+    If `step` raises an error, calls `finish`, and the error is raised.
+    """
     try:
         while not stop.is_set():
             step()

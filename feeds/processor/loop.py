@@ -96,10 +96,11 @@ class Processor:
         return self._pool.failed
 
     def run(self, stop: threading.Event) -> bool:
-        """Processes records until `stop` is set or `UpdateConsumer.drained` is true.
+        """Processes records until `stop` is set, or until the consumer is drained.
 
-        Returns whether all records that were read are finished. Raises DeadLetterTopicRefused, GroupRefused and
-        TopicRefused.
+        A consumer is drained if it reads only the existing records and has read all of them. A bug in a worker also
+        ends this method, see `failed`. Returns whether all records that were read are finished. Raises
+        DeadLetterTopicRefused, GroupRefused and TopicRefused.
         """
         self._stop = stop
         if not self._join():
@@ -172,9 +173,10 @@ class Processor:
             self._consumer.store(offsets)
 
     def _limit_pending(self) -> None:
-        """Stops reading while too many updates or dead letters are pending.
+        """Waits while too many updates or dead letters are pending.
 
-        After a wait of up to PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the partitions.
+        If too many are still pending after PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the
+        partitions when few updates and dead letters are pending.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -234,7 +236,7 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Makes workers start no more writes for partitions that another member owns already."""
+        """Stops workers from starting writes for partitions that another member owns already."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

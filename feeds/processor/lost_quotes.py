@@ -1,7 +1,7 @@
 """Restores the quotes of quiet symbols from Kafka if Redis has lost its data.
 
-The next update of a busy symbol replaces its lost quote. A quiet symbol, whose market is closed for instance, would
-have no price until then.
+A busy symbol gets a new quote with its next update. A quiet symbol, for example one whose market is closed, would have
+no price for a long time.
 """
 
 import threading
@@ -20,16 +20,16 @@ log = structlog.get_logger(__name__)
 CHECK_SECONDS = 1.0
 
 REPEAT_SECONDS = 10.0
-"""How long after the first restoring the quotes are restored again.
+"""The time between the first and the second restoring of lost quotes.
 
-The last updates before the loss may be committed after the first restoring.
+Only committed updates are restored. The last updates before the loss may be committed after the first restoring.
 """
 
 
 class LostQuotes(threading.Thread):
-    """A thread that checks once a second whether Redis has lost its quotes, and then restores them.
+    """A thread that checks once a second whether Redis has lost its quotes, and restores lost quotes.
 
-    `read_processed` returns the newest update of each symbol that was processed, and may raise BrokerUnavailable.
+    `read_processed` returns the newest processed update of each symbol. It may raise BrokerUnavailable.
     `clock` returns monotonic seconds.
     """
 

@@ -1,8 +1,10 @@
 """Chooses the worker that writes each symbol in a Redis Cluster. Pure.
 
-All symbols of a node have the same worker. Each symbol has a tag, and symbols with the same tag are always on the same
-node. If tags move to another node, call `plan`, which returns the workers that lose tags. When these workers have
-written all their updates, call `apply`. Then `choose` returns the new workers.
+The same worker writes all symbols of a node. A tag is the text in braces in a Redis key, such as `abc` in `{abc}.key`.
+Keys with the same tag are on the same node. Each symbol has one tag for all its keys.
+
+If tags move to another node, call `plan`, which returns the workers that lose tags. When these workers have written all
+their updates, call `apply`. Then `choose` returns the new workers.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
@@ -60,7 +62,7 @@ class NodeRouting:
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
         """Returns a worker for a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        The node gets the worker that `tag` had before. If this worker has a node already, the node gets the worker with
+        Prefers the worker that `tag` had before. If that worker already writes to another node, returns the worker with
         the fewest nodes.
         """
         taken = list(workers.values())

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""A late worker may have this many times as many pending updates before reading stops.
+"""Reading stops when a worker has too many pending updates. A late worker may have LATE_SHARE times as many.
 
 A worker of a cluster is late if its last write failed, or if it has pending updates and has finished nothing for
 LATE_AFTER_SECONDS.

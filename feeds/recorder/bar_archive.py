@@ -26,7 +26,7 @@ DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
-    # A recorder that does not know yet that it lost a partition has fewer updates. Its bars replace nothing.
+    # A recorder may not know yet that it has lost a partition. Its bars then have fewer updates and replace nothing.
     # `feeds.history.past_bars` says when a recorded bar replaces a fetched bar.
     condition = (
         f"{table}.origin = {Origin.SIMULATED_PAST} "
@@ -52,7 +52,8 @@ class BarArchive:
         """Returns a SymbolBars for each symbol in `newest_seconds`, with the symbol's two newest recorded days.
 
         `newest_seconds` is a dict from symbol to the newest second in Redis, or to -1 if Redis has none. `sources` is
-        a dict from symbol to source; the default is `simulated`. Creates missing tapes. Raises BarArchiveUnavailable.
+        a dict from symbol to source. A symbol that is not in `sources` has the source `simulated`. Creates missing
+        tapes. Raises BarArchiveUnavailable.
         """
         wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():

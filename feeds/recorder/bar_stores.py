@@ -45,7 +45,7 @@ class BarStores:
         self._past_writer = past_writer
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
-        # On a full disk the database answers reads. They must not end the outage of the writes.
+        # If the disk is full, reads still succeed. A successful read must not end the outage of the writes.
         self._saving = CircuitBreaker("database writes", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
         """The symbols whose minute bars must be copied from the database to Redis."""
@@ -111,7 +111,7 @@ class BarStores:
         return self._saving(self._save)
 
     def _save(self) -> None:
-        # Before the bars, because a bar that lacks trades replaces no fetched bar.
+        # The spans of lost trades come before the bars. A bar in such a span is incomplete and replaces no fetched bar.
         for tape_id, spans in self._open_bars.unsaved_spans():
             save_spans(tape_id, spans)
         metrics.SAVED.inc(self._archive.save(self._open_bars.unsaved_minutes(), self._open_bars.unsaved_days()))

@@ -109,7 +109,7 @@ class Bar:
         before = after = None
         for run in runs:
             first_at, last_at, first_seq, last_seq = run
-            # In rare cases this is a new update. For example, two feeds may use the same seq_ids for one symbol.
+            # In rare cases a new update is not counted. For example, two feeds may use the same seq_ids for one symbol.
             if first_at <= at <= last_at and first_seq <= seq <= last_seq:
                 return False
             if last_seq == seq - 1 and last_at <= at:

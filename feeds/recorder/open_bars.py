@@ -61,8 +61,8 @@ class OpenBars:
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
         """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
 
-        `sources` is a dict from symbol to source; the default is `simulated`. Bars from another source do not count as
-        bars in memory.
+        `sources` is a dict from symbol to source. A symbol that is not in `sources` has the source `simulated`. If the
+        bars in memory come from another source than `sources` says, the symbol is returned too.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -79,7 +79,10 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes and returns the unsaved bars of a symbol from its earlier source `source`; None if there are none."""
+        """Returns a symbol's unsaved bars that came from `source`, its earlier source. Returns None if there are none.
+
+        Also removes the bars from this object.
+        """
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)

@@ -29,7 +29,8 @@ NO_PAST = Past()
 def find_previous_day(recorded: PreviousDay | None, past: Past, newest: int) -> PreviousDay | None:
     """Returns the last market day before the day `newest`, or None if there is none.
 
-    `recorded` is the last recorded day before `newest`. If `past` has the same day, the day in `past` is returned.
+    `recorded` is the last recorded day before `newest`. A day of `past` with the same date takes precedence over
+    `recorded`.
     """
     found = recorded
     for day in past.days:

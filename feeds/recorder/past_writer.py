@@ -18,10 +18,10 @@ from feeds.sources.simulated import Instrument
 from feeds.sources.simulated_past import SimulatedPast
 
 SYMBOLS_PER_STEP = 5
-"""The number of symbols for which one step writes the minute bars of 24 hours. The step takes about 0.1 s."""
+"""One step writes the minute bars of 24 hours for at most this many symbols, in about 0.1 s."""
 
 RESTS_PER_STEP = 2
-"""The number of symbols for which one step writes all other simulated bars. The step takes about 0.2 s."""
+"""One later step writes all other simulated bars for at most this many symbols, in about 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ MINUTE_US = 60 * SECOND_US
 class BarSeries:
     """The open bars of one symbol that have the same length: seconds, minutes or days.
 
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
-    bar that starts after `newest_stored` is never fetched. `unwritten` holds the starts of the bars that Redis does not
-    have yet. `unsaved` holds the starts of the bars that the database does not have yet.
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored.
+    A stored bar that is not in memory starts at `newest_stored` or earlier. `unwritten` holds the starts of the bars
+    that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -125,7 +125,7 @@ class SymbolBars:
         """Replaces the summary of the symbol's fetched and simulated bars."""
         self.past = past
         if self.newest_day is not None:
-            # Redis keeps the previous close, which may be another one now, with the newest day.
+            # Redis keeps the previous close with the newest day. The previous close may have changed.
             self.days.unwritten.add(self.days.newest)
 
     @property

@@ -184,7 +184,7 @@ class AlpacaAdapter:
         """Returns a request for prices. If the feed has statuses, also returns a request for statuses."""
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
-            # If only this request fails, prices still come.
+            # A separate request: if Alpaca refuses the statuses, prices still come.
             requests.append(self._request("subscribe", {"statuses": natives}))
         return requests
 

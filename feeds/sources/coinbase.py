@@ -128,7 +128,7 @@ class CoinbaseAdapter:
         }
 
     def open(self) -> Sequence[str]:
-        # Coinbase cuts a connection that has no subscription after 5 s.
+        # Coinbase closes a connection that has no subscription 5 s after its start.
         return [_encode({"type": "subscribe", "channels": [{"name": "status"}]})]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:

@@ -96,7 +96,7 @@ def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
 def read_time(text: str) -> int:
     """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Raises BadMessage.
 
-    Returns unix microseconds. Further digits are cut off.
+    Returns unix microseconds. Digits after the microseconds are cut off.
     """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:

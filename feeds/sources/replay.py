@@ -96,7 +96,10 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file. The arguments are those of `read_replay_file`. Raises BadReplay."""
+    """Returns the trades of a file. Raises BadReplay.
+
+    If the file has no column `symbol`, all trades get the argument `symbol`.
+    """
     return list(read_replay_file(lines, symbol).trades)
 
 

@@ -51,7 +51,7 @@ class Routes:
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
         """Notes the state of a symbol. Returns an event if the state of an acknowledged symbol has changed.
 
-        `acknowledge` reports the states of other symbols later.
+        If the symbol is not acknowledged yet, a later call of `acknowledge` returns the event.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

@@ -1,7 +1,7 @@
 """Invents bars for the time before the first price of a simulated instrument.
 
-Pure: no I/O and no clock. The same instrument, seed and end give the same bars. The logarithm of the price is the sum
-of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow walk moves this mean.
+Pure: no I/O and no clock. The same arguments give the same bars. The logarithm of the price is the sum of two random
+walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow walk moves this mean.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,13 +31,13 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""The length of the bars from which day bars are made, for days before the minute bars. A day has six such bars."""
+"""A day older than the minute bars is made from six bars of this length."""
 
 SLOW_BASIS_POINTS = 120.0
-"""How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
+"""The standard deviation of the slow walk in a day, in basis points, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit for how far the slow walk moves in a day: 3 percent of the price."""
+"""The greatest standard deviation of the slow walk in a day: 3 percent of the price."""
 
 
 class SimulatedPast:

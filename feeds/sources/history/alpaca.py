@@ -18,7 +18,10 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How many microseconds a missed trade may be older than the last trade that was received before the loss."""
+"""A request for missed trades begins this many microseconds before the last known trade.
+
+The request then also finds missed trades that are up to five seconds older than the last known trade.
+"""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -26,15 +29,15 @@ TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
 Row = TypeVar("Row")
 
 SETS_PRICE = frozenset("@ EFKOX56")
-"""The codes of trade conditions with which a trade of any share may become the last price.
+"""A trade may become the last price if all codes of its conditions are in this set.
 
 Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) do not.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
-"""The codes of trade conditions with which a trade of a Nasdaq share (tape C) may become the last price.
+"""The set that replaces SETS_PRICE for Nasdaq shares (tape C).
 
-Some of these codes have another meaning for other shares. For example, B then means an average price.
+Some of these codes have another meaning for other shares. For example, B means an average price for other shares.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

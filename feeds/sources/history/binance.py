@@ -86,7 +86,7 @@ class BinanceHistory:
         missed = missed_sequences(after, until)
         trades = [_trade(native, row) for row in decode_body(_TRADES, body)]
         last = max((int(trade.id) for trade in trades), default=-1)
-        # A response that does not reach the first wanted trade would make the next request the same as this one.
+        # If all trades are older than `fromId`, a next request would not begin later. The requests would never end.
         is_complete = last < int(request.parameters["fromId"]) or last + 1 not in missed
         found = [trade for trade in trades if trade.sequence in missed]
         return found, None if is_complete else _trades_request(native, last + 1)
