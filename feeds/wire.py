@@ -26,7 +26,7 @@ MAX_NUMBER = 2**53
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
-# An update that is further ahead would make all later updates of the symbol stale.
+# Without this limit, one update with a wrong timestamp would make all later updates of the symbol stale.
 MAX_AHEAD_US = 5 * 60 * 1_000_000
 """How far a timestamp may be ahead of our clock, in microseconds. An update that is further ahead is refused."""
 
@@ -183,10 +183,10 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes an update with further keys or other forms of numbers. Does not check the limits of the numbers.
+    """Decodes an update, also with unknown keys. Does not check the limits of the numbers.
 
-    `error` is what the faster decoder has raised before, or None. Raises BadRecord if the value is not JSON, or if its
-    keys are not valid.
+    `error` is the error of the faster decoder `_decode`, or None. Raises BadRecord if the value is not JSON, or if a
+    required key is missing, repeated or of another type.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):

@@ -191,9 +191,10 @@ class Script:
 
 
 async def repeat_reading(read: Callable[[], Awaitable[None]], seconds: float, what: str) -> None:
-    """Calls `read`, which reads from Redis, again after each pause of `seconds`, until this task is cancelled.
+    """Calls `read`, waits `seconds` seconds, and repeats both until this task is cancelled.
 
-    An error does not end the calls. `what` names in the log what cannot be read.
+    Errors of `read` are only logged. `what` begins the log line: `states of sources` gives
+    `states of sources cannot be read`.
     """
     while True:
         try:

@@ -23,8 +23,8 @@ class FeedState(msgspec.Struct, frozen=True):
 
     `state` is a value of `feeds.sources.events.SourceState`, and `since` is the time at which this state began.
     `last_message` is the time of the last message, or 0 before the first message. Times are in unix microseconds.
-    `symbols` is a dict from a symbol state, such as `unknown`, to the symbols in this state. It leaves out traded
-    symbols.
+    `symbols` is a dict from a symbol state, such as `unknown`, to the symbols in this state. Symbols in the usual state
+    `trading` are left out.
     """
 
     state: str

@@ -14,7 +14,7 @@ from feeds.store.cluster.slots import TAG_PREFIXES, tag_prefix
 
 
 def is_cluster(client: Any) -> bool:
-    """Returns whether this is a client of a cluster."""
+    """Returns whether `client` is a client of a cluster."""
     return isinstance(client, ClusterClient | AsyncClusterClient)
 
 

@@ -1,7 +1,7 @@
 """Connections to the Redis server that accepts writes: the master.
 
-The server is reached over TCP, over TCP with TLS, or over a Unix socket. Sentinel may name the server. There is a class
-for each way, for threads and for asyncio.
+The server is reached over TCP, over TCP with TLS, or over a Unix socket. Sentinel may name the server. Each kind of
+connection has two classes: one for threads and one for asyncio.
 """
 
 from collections.abc import Mapping, Sequence
@@ -143,9 +143,9 @@ def connection_classes(address: Mapping[str, Any]) -> tuple[type[Any], type[Any]
 
 
 def connection_options(address: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments for the class of an address.
+    """Returns the arguments with which redis-py makes a connection to `address`.
 
-    `limits` are time-outs and options of TCP. A Unix socket needs no options of TCP.
+    `limits` are time-outs and TCP options. For a Unix socket, the TCP options are left out.
     """
     options = {name: value for name, value in address.items() if name not in {"ssl", "sentinel_password"}}
     if "path" in address:

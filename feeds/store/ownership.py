@@ -52,7 +52,7 @@ class Ownership:
     def renew(self, symbols: Collection[str]) -> set[str]:
         """Renews symbols that this holder has claimed before. Returns the symbols that this holder still owns.
 
-        An expired symbol is lost only if another holder has claimed it. Raises StoreUnavailable.
+        Takes an expired symbol again if no other holder has claimed the symbol meanwhile. Raises StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
 

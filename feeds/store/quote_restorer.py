@@ -35,16 +35,20 @@ class QuoteRestorer:
         self._markers = [prefix + MARKER for prefix in all_prefixes(client)]
 
     def are_lost(self) -> bool:
-        """Returns whether Redis, or a node of a cluster, has no marker. Raises StoreUnavailable."""
+        """Returns whether Redis, or a node of a cluster, has lost its quotes.
+
+        The quotes count as lost if MARKER is missing. Raises StoreUnavailable.
+        """
         with answering():
             values = read_many(self._client, self._markers)
             raise_first_error(values)
         return None in values
 
     def restore(self, quotes: Iterable[EncodedUpdate]) -> int:
-        """Writes each quote whose symbol has none in Redis. Returns how many were written. Raises StoreUnavailable.
+        """Writes the quotes of symbols that have no quote in Redis. Returns the number of written quotes.
 
-        Nothing is published, because subscribers have got these updates before. Expired quotes are left out.
+        Publishes nothing, because subscribers have got these updates before. Leaves out expired quotes. Raises
+        StoreUnavailable.
         """
         now_ms = int(self._now() * 1000)
         commands = [
@@ -63,7 +67,7 @@ class QuoteRestorer:
             return sum(bool(reply) for reply in pipeline.execute())
 
     def mark(self) -> None:
-        """Writes the markers: the quotes are complete. Raises StoreUnavailable."""
+        """Writes MARKER, which says that the quotes in Redis are complete. Raises StoreUnavailable."""
         with answering():
             pipeline = self._client.pipeline(transaction=False)
             for marker in self._markers:

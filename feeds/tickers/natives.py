@@ -1,6 +1,7 @@
 """Finds tickers that share a native symbol of a source.
 
-At each source, at most one active ticker may use a native symbol. The source sends one stream for each native symbol.
+A native symbol is the name that a source gives an instrument, such as `BTC-USD` for `BTC/USD`. The source sends one
+stream for each native symbol. Therefore at most one active ticker of a source may use a native symbol.
 """
 
 from feeds.errors import UnknownSource
@@ -24,7 +25,8 @@ def native_of(source: str, symbol: str, native: str) -> str:
 def describe_namesake(ticker: Ticker) -> str:
     """Returns an error text if another active ticker has the same native symbol at the same source.
 
-    The text is empty if there is no such ticker, or if `ticker` is not active.
+    The text is empty if there is no such ticker, or if `ticker` is not active. The text is also empty if `ticker` is
+    active in the database already, with the same source and native symbol.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""

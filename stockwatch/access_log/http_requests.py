@@ -1,4 +1,4 @@
-"""Gives each HTTP request an id, and writes an access line for each response."""
+"""Gives each HTTP request an id, and writes one log line for each request: the access line."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ RequestHeaders = dict[bytes, bytes]
 
 
 class Access:
-    """The contents of the access line of one request. `PageHandler` sets `route` and `account`, None if unknown."""
+    """What the log line of one request says. `PageHandler` sets `route` and `account`, which are None if unknown."""
 
     __slots__ = ("account", "body_bytes", "request_id", "route", "status")
 
@@ -47,9 +47,9 @@ class AccessLog:
     """Wraps an ASGI application for HTTP: gives each request an id, and writes its access line.
 
     The id is sent in a header of the response, and is part of all log lines of the request. The wrapped application
-    finds the Access of the request in its scope, under the key `access`. `wants_line` is called with the logger and the
-    text of an access line, and returns whether to write the line. `trusted` holds the networks of trusted proxies. The
-    access line contains neither path nor query, because both may contain secrets.
+    finds the Access of the request in its scope, under the key `access`. `wants_line` is called with the name of the
+    logger and the text of an access line, and returns whether to write the line. `trusted` holds the networks of
+    trusted proxies. The access line contains neither path nor query, because both may contain secrets.
     """
 
     def __init__(

@@ -26,9 +26,9 @@ def call_later(seconds: float, call: Callable[[], None]) -> None:
 class LineSampler:
     """Lets at most `limit` lines of each kind pass per second, and counts the lines that are left out.
 
-    A `limit` of 0 lets all lines pass. `report` is called with a kind and the number of lines of this kind that were
-    left out, at most once a second for each kind.
-    `clock` returns seconds since any fixed moment. `later` calls a function after some seconds.
+    A `limit` of 0 lets all lines pass. `report` is called at most once a second for each kind, with the kind and the
+    number of lines of this kind that were left out. `clock` returns seconds since any fixed moment. `later` calls a
+    function after some seconds.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class LineSampler:
         return fits
 
     def _begin_window(self) -> dict[Kind, int]:
-        """Begins a new window if the current one is over, or if it has too many kinds.
+        """Begins to count from 0 after WINDOW_SECONDS, or earlier if more than MAX_KINDS kinds were counted.
 
-        Returns how many lines of each kind the old window left out. Returns an empty dict if no new window began.
+        Returns how many lines of each kind were left out before. Returns an empty dict if the counts go on.
         """
         now = self._clock()
         if now - self._window < WINDOW_SECONDS and len(self._passed) <= MAX_KINDS:

@@ -1,7 +1,7 @@
 """Keeps the evaluation of alerts and the database in step.
 
-People change alerts in the database; the evaluation changes their states in memory. Changes of people arrive by
-`follow`, changes of the evaluation leave by `write`.
+People change alerts in the database. The evaluation changes the states of alerts in memory. `follow` reads what people
+have changed. `write` stores what the evaluation has changed.
 """
 
 import time
@@ -21,10 +21,10 @@ from watchlist.alerts.records import Progress
 log = structlog.get_logger(__name__)
 
 PROGRESS_DELAY_SECONDS = 5.0
-"""How late the progress of symbols is written.
+"""How many seconds after an evaluation the database learns how far the symbols were evaluated.
 
-A killed engine may not have known the newest alerts. A restarted engine evaluates the updates of this time again, which
-changes nothing for the alerts that were known. `engine.REPLAY_SECONDS` must be longer.
+So a restarted engine evaluates the updates of the last seconds again. They can fire new alerts that the killed engine
+did not know yet. They change nothing for other alerts. `engine.REPLAY_SECONDS` must be longer.
 """
 
 
@@ -77,7 +77,7 @@ class AlertSync:
     def write(self, *, with_progress: bool) -> None:
         """Writes all changes and firings of the evaluation.
 
-        If `with_progress` is true, also writes how far the symbols were PROGRESS_DELAY_SECONDS ago.
+        If `with_progress` is true, also writes how far the symbols were evaluated PROGRESS_DELAY_SECONDS ago.
         """
         self._write_parts()
         progress = self._take_progress() if with_progress else []
@@ -98,7 +98,8 @@ class AlertSync:
             conflicts = engine_storage.write_results(results, self._time(), self._find_blindness)
             del self._unwritten[0]
             self._stale |= conflicts
-            # Its version here may become equal to the one that a person wrote, and a write would then succeed.
+            # If the evaluation changed such an alert again, its version could become equal to the version that a
+            # person wrote. A write would then replace the person's change.
             for alert_id in conflicts:
                 self._evaluator.remove(alert_id)
             self._count(results, conflicts)

@@ -16,7 +16,7 @@ CLOSE_SECONDS = 0.5
 class BackgroundPublisher:
     """Passes states to a StatePublisher, which may wait for Redis. No method waits longer than CLOSE_SECONDS.
 
-    A state is dropped if the next one comes before it was published.
+    Publishes only the newest state: a newer state replaces a state that still waits.
     """
 
     def __init__(self, publisher: StatePublisher) -> None:
@@ -34,7 +34,7 @@ class BackgroundPublisher:
             self._changed.notify()
 
     def close(self) -> None:
-        """Removes the state and closes the connection, if Redis answers in time."""
+        """Removes the published state from Redis and closes the connection, if Redis answers in time."""
         with self._changed:
             self._closed = True
             self._changed.notify()

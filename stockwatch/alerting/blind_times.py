@@ -1,4 +1,7 @@
-"""Remembers when alerts were blind, so that each firing can say for how long its alert was."""
+"""Remembers when alerts were blind, so that each firing can say for how long its alert was blind.
+
+An alert is blind while it cannot fire, because of the alert engine, the source of the prices, or a closed market.
+"""
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,7 +17,7 @@ MAX_SPANS = 100
 """How many spans are kept for the engine, for each source and for each symbol."""
 
 GAP_US = int(BEHIND_SECONDS * 1_000_000)
-"""An engine that notes nothing for longer than this is blind meanwhile, because it hangs or waits."""
+"""The longest time in microseconds between two calls of `note`. The engine counts as blind in a longer pause."""
 
 Cause = tuple[str, str]
 """What is blind: a source and a symbol. The symbol is empty for a whole source. Both are empty for the engine."""
@@ -32,11 +35,11 @@ class BlindTimes:
         self._noted_at = 0
         self._states: dict[str, FeedState] = {}
         self._begun: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        """For each source: a dict from symbol to the begin of a span that has not ended. Causes explain empty names."""
+        """For each source: a dict from symbol to the begin of a span that has not ended. Cause explains empty names."""
         self._spans: dict[Cause, deque[Span]] = {}
 
     def start(self, now: int) -> None:
-        """Notes that this engine reads all its symbols from `now` on. Blind times before are unknown."""
+        """Notes that this engine reads all its symbols from `now` on. Blind times before `now` are unknown."""
         self._known_since[ENGINE] = self._noted_at = now
 
     def note(self, now: int, states: Mapping[str, FeedState], *, is_engine_blind: bool) -> None:
@@ -67,9 +70,9 @@ class BlindTimes:
             self._known_since[cause] = max(spans.popleft()[1], self._known_since.get(cause, 0))
 
     def find(self, firing: FiringEvent, begin: int, end: int) -> int | None:
-        """Returns for how many microseconds the alert of a firing was blind between two times.
+        """Returns for how many microseconds the alert of a firing was blind between `begin` and `end`.
 
-        Returns None if this is unknown, because `begin` is too long ago.
+        Returns None if `begin` is so long ago that the blind times since then are not all known.
         """
         source = firing.source
         causes = [ENGINE] if source == SIMULATED else [ENGINE, (source, ""), (source, firing.symbol)]

@@ -1,8 +1,8 @@
 """Runs the alert engine, which reads updates from Kafka and writes the firings of alerts to the database.
 
-One thread does all the work. Firings are written at once, other changes about once a second. Offsets are stored 10 s
-late, so that a restarted engine reads the last updates again: it needs them for alerts that were created meanwhile.
-Repeated updates change nothing, see `watchlist.alerts.evaluator`.
+One thread does all the work. Firings are written at once, other changes about twice a second. Offsets are stored 10 s
+late. A restarted engine therefore reads the last updates again, which may fire alerts that were created meanwhile. For
+other alerts, a repeated update changes nothing, see `watchlist.alerts.evaluator`.
 """
 
 import threading
@@ -38,7 +38,7 @@ from watchlist.alerts.kinds.recorded_prices import read_minutes, read_range
 log = structlog.get_logger(__name__)
 
 SYNC_SECONDS = 0.5
-"""How often changes by people are read, and changed states and the progress of symbols are written."""
+"""The time between two synchronizations with the database: changes by people are read, other changes are written."""
 
 REPLAY_SECONDS = 10.0
 """How late offsets are stored. `watchlist.alerts.watch.RECENT_US` is as long."""
@@ -55,7 +55,7 @@ FINAL_WRITE_SECONDS = 1.0
 SETTLE_SECONDS = 10.0
 """How long after a rebalance or an outage the engine does not trust `UpdateConsumer.has_read`.
 
-During this time, the Kafka client may not be connected to each broker yet, so it may know only old ends of partitions.
+During this time, the Kafka client may not be connected to each broker yet, so it may not know of the newest records.
 """
 
 SECOND_US = 1_000_000
@@ -65,8 +65,8 @@ class AlertEngine:
     """Reads updates from Kafka and writes the firings of alerts.
 
     `publish` is called about twice a second with the state of the engine and the number of alerts per source. `clock`
-    returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` finds the prices of windows.
-    `find_sources` returns the states of the sources.
+    returns seconds since any fixed moment, `now` returns unix seconds. `find_closes` looks up recorded prices, for
+    alerts on a change within a time such as an hour. `find_sources` returns the states of the sources.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class AlertEngine:
     def _store_offsets(self) -> None:
         """Stores the offsets of updates that were evaluated at least REPLAY_SECONDS ago.
 
-        All changes of these updates must be written.
+        Call this method only after all changes that these updates caused have been written.
         """
         offsets: dict[int, int] = {}
         oldest = self._clock() - REPLAY_SECONDS

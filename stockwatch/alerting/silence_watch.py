@@ -11,11 +11,12 @@ SECOND_US = 1_000_000
 
 
 class SilenceWatch:
-    """Fires alerts on missing prices, only for the time in which updates of the symbol could reach this engine.
+    """Fires alerts on missing prices. Counts only the time in which updates of the symbol could reach this engine.
 
     `owns` says whether this engine reads the updates of a symbol. `find_sources` returns the states of all sources
     except `simulated`. `now` returns unix seconds. `has_read` says whether this engine has read all updates of a symbol
-    so far. If so, the silence of a simulated symbol counts from its last update, even if the engine did not run then.
+    so far. If it has, the silence of a simulated symbol counts from the symbol's last update, even if this engine did
+    not run then.
     """
 
     def __init__(

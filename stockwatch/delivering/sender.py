@@ -1,7 +1,8 @@
 """Runs the sender, which delivers firings by e-mail, webhook and Apprise.
 
-The main thread does all work with the database. Each turn, which is the firings that one receiver gets now, is sent in
-a thread of its own, so that a slow receiver delays no other delivery.
+A turn is the firings that one receiver gets at one time. Each turn is sent in a thread of its own, so that a slow
+receiver delays no other delivery. The main thread does all work with the database. A lane is the lock for one receiver
+in the database: only the sender that leases the lane may send to the receiver.
 """
 
 import queue
@@ -51,7 +52,7 @@ MAX_TURNS: Mapping[Channel, int] = {Channel.EMAIL: 4, Channel.WEBHOOK: 24, Chann
 
 GATHER = timedelta(seconds=2)
 REST: Mapping[Channel, timedelta] = {Channel.EMAIL: timedelta(minutes=1), Channel.APPRISE: timedelta(seconds=10)}
-"""How long the lanes of a channel rest after each turn."""
+"""How long a receiver gets nothing by a channel after each turn. Webhooks have no such pause."""
 
 
 class Sender:

@@ -55,7 +55,10 @@ def check_port(name: str, host: str, port: int) -> Finding:
 
 
 def _find_obstacle(host: str, port: int) -> tuple[int, str] | None:
-    """Returns the number and the text of the error if the port cannot be bound, otherwise None."""
+    """Returns the number and the text of the error if the port cannot be bound, otherwise None.
+
+    Also returns None if this machine does not have the loopback address `host`.
+    """
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

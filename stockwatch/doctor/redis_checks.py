@@ -77,7 +77,7 @@ def _check_slots(client: ClusterClient) -> Iterator[Finding]:
 
 
 def check_sentinels(address: Address) -> Iterator[Finding]:
-    """Asks each sentinel whether it knows the master, and whether enough sentinels agree to replace it."""
+    """Asks each sentinel whether it knows the master and reaches enough other sentinels to replace the master."""
     tls = {name: address[name] for name in TLS_FILES if name in address}
     if address.get("ssl"):
         tls["ssl"] = True

@@ -31,8 +31,8 @@ def find_memory_fault(limit: int, used: int, policy: str) -> tuple[Level, str]:
 def find_buffer_fault(limits: str) -> str:
     """Returns what to do if the buffers of subscribers are too small, or an empty text if they are not.
 
-    `limits` is the value of client-output-buffer-limit. It holds for each class of clients: the name, the hard limit
-    and the soft limit in bytes, and the seconds that the soft limit may be exceeded.
+    `limits` is the value of client-output-buffer-limit, such as `normal 0 0 0 pubsub 33554432 8388608 60`. Each class
+    of clients has a hard and a soft limit in bytes, and a number of seconds for which it may exceed the soft limit.
     """
     found = re.search(r"pubsub (\d+) (\d+) (\d+)", limits)
     if found is None:

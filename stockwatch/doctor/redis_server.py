@@ -46,7 +46,7 @@ def _check_memory(info: Mapping[str, Any], at: str) -> Finding:
 
 
 def _check_role(info: Mapping[str, Any], is_cluster: bool, at: str) -> Iterator[Finding]:
-    """Checks that the server can write, and that the settings are right if the server is a node of a cluster."""
+    """Checks that the server accepts writes, and that REDIS_CLUSTER is true if the server is a node of a cluster."""
     if info.get("role") == "slave":
         yield failed("redis role", f"the server{at} is a replica, which refuses writes", "name the master, or Sentinel")
     if info.get("cluster_enabled") and not is_cluster:

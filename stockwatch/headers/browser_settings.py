@@ -22,7 +22,10 @@ class Hsts:
 
 
 def read_hsts(env: Environment) -> Hsts:
-    """Returns the settings of HSTS. Raises BadVariable if HSTS_PRELOAD is true and browsers would not preload."""
+    """Returns the settings of HSTS.
+
+    Raises BadVariable if HSTS_PRELOAD is true without the other settings that browsers demand for preloading.
+    """
     age = env.duration("HSTS_MAX_AGE", "0s", minimum="0s", maximum="87600h")
     hsts = Hsts(int(age.total_seconds()), env.boolean("HSTS_INCLUDE_SUBDOMAINS"), env.boolean("HSTS_PRELOAD"))
     if hsts.preload and (hsts.seconds < YEAR_SECONDS or not hsts.include_subdomains):

@@ -20,8 +20,8 @@ def build_content_policy(static_url: str, socket_origin: str, upgrade: bool) -> 
     """Returns the directives of the Content-Security-Policy.
 
     `static_url` is the path or the URL of the static files. `socket_origin` is the origin to which pages open their
-    sockets, or empty if this is the host of the page. If `upgrade` is true, browsers request all parts of a page over
-    HTTPS.
+    sockets. An empty `socket_origin` means the host of the page. If `upgrade` is true, browsers request all parts of a
+    page over HTTPS.
     """
     files = ["'self'", *_read_origin(static_url)]
     sockets = ["'self'", *([to_socket_origin(socket_origin)] if socket_origin else [])]

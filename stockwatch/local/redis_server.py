@@ -132,7 +132,8 @@ class RedisServer(StartedInBlock):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order
             )
-        # Ends the server if this program ends without `close`. Finalizers run in reverse order: the folder's is later.
+        # Ends the server if this program ends without `close`. Finalizers run in reverse order, so the server ends
+        # before the finalizer of the folder removes the folder.
         weakref.finalize(self, end_process, self._process)
 
     def wait_until_ready(self) -> None:

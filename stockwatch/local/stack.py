@@ -59,7 +59,7 @@ PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start."""
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_REDIS = dict.fromkeys(("REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SENTINELS"), "")
-"""Variables that describe another Redis than the one that the stack starts, with their values for its programs."""
+"""Variables that fit only another Redis than the stack's own, with the values that services get instead."""
 OTHER_KAFKA = {
     "KAFKA_SECURITY_PROTOCOL": "plaintext",
     "KAFKA_SASL_USERNAME": "",
@@ -68,7 +68,7 @@ OTHER_KAFKA = {
     "KAFKA_KEY_FILE": "",
     "KAFKA_KEY_PASSWORD": "",
 }
-"""Variables that describe another Kafka, likewise."""
+"""Variables that fit only another Kafka than the stack's own, with the values that services get instead."""
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 

@@ -227,7 +227,7 @@ class ClusterClient(redis.Redis):
 
 
 def first_reply(replies: Sequence[Any]) -> Any:
-    """Returns the first reply that is no error. Raises the last error if there is none."""
+    """Returns the first reply that is not an error. If all replies are errors, raises the last one."""
     for reply in replies:
         if not isinstance(reply, redis.RedisError):
             return reply

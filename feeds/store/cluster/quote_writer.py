@@ -18,7 +18,7 @@ from feeds.store.keys import is_cluster
 from feeds.store.quote_writer import WRITE_IF_NEWER, QuoteWriter, script_arguments
 from feeds.wire import CHANNEL_PREFIX, STOCK_PREFIX, stock_key
 
-# Redis sends a message of a channel that is not sharded to all nodes of the cluster.
+# With PUBLISH, each message would go to all nodes of the cluster.
 SHARDED_WRITE = WRITE_IF_NEWER.replace("pcall('PUBLISH'", "pcall('SPUBLISH'")
 
 Symbols = Sequence[tuple[str, SymbolUpdates]]

@@ -137,9 +137,10 @@ class SlotMap:
             self.version += 1
 
     def note_reply(self, node: Node, reply: Any) -> bool:
-        """Takes over the reply of a node to the command CLUSTER SLOTS. Returns False if `reply` is an error.
+        """Replaces the map by a node's reply to CLUSTER SLOTS. Returns False if `reply` is an error.
 
-        `fault` is a clause with the error of the last node, and empty after a reply.
+        An error moves the node to the end of `known`. `fault` then holds the error, as the end of an error message. A
+        valid reply empties `fault`.
         """
         if isinstance(reply, Exception):
             self.put_last(node)
