@@ -12,7 +12,7 @@ from watchlist.alert_kinds import Channel
 
 MAX_URL_LENGTH = 1000
 STOP_ALL = "*"
-"""Stands for all addresses, if more readers asked for no more e-mails than the column can hold."""
+"""Stands for all addresses. Used when the addresses that get no e-mails are too long for the column `url`."""
 
 
 def channel_choices() -> list[tuple[str, str]]:
@@ -23,9 +23,9 @@ def channel_choices() -> list[tuple[str, str]]:
 class DeliveryTarget(models.Model):
     """Where the firings of an account go by one channel, and how the last attempt ended.
 
-    `url` is the URL of the webhook or of Apprise. E-mails go to the account's address; if `is_stopped` is true, the
-    readers of the addresses in `url`, one a line, asked for no more e-mails. The sender signs webhooks with `secret`,
-    and until `old_secret_until` also with `old_secret`.
+    `url` is the URL of the webhook or of Apprise. E-mails go to the account's address, so `url` has another meaning for
+    e-mails: the addresses whose readers have stopped the e-mails, one a line. `is_stopped` says whether there are such
+    addresses. The sender signs webhooks with `secret`, and until `old_secret_until` also with `old_secret`.
 
     `last_error` is empty if the last attempt succeeded. A person asks for a test message with `test_asked_at`; the
     sender answers with `test_done_at` and `test_error`, which is empty after a success.
@@ -66,17 +66,17 @@ class DeliveryTarget(models.Model):
         return STOP_ALL in stopped or address.casefold() in stopped
 
     def stopped_addresses(self) -> list[str]:
-        """Returns the addresses, in lower case, whose readers asked for no more e-mails; or STOP_ALL."""
+        """Returns the addresses, in lower case, whose readers have stopped the e-mails. May contain STOP_ALL."""
         return self.url.casefold().split("\n") if self.is_stopped else []
 
 
 class DeliveryLane(models.Model):
     """A lock for one receiver: the webhook or Apprise URL of an account, or an e-mail address.
 
-    A sender may use a lane until `leased_until` if `lease` holds the sender's text. Senders renew their leases. The
-    lane of a killed sender becomes free when the lease ends. No sender uses the lane before `rest_until`.
+    `lease` identifies the sender that may use the lane until `leased_until`. Senders renew their leases. The lane of a
+    killed sender becomes free when the lease ends. No sender uses the lane before `rest_until`.
 
-    `failures` counts the attempts since the last one that the receiver answered.
+    `failures` counts the attempts in a row that the receiver did not answer.
     """
 
     name = models.CharField(max_length=80, unique=True)

@@ -25,9 +25,10 @@
     ├── AppriseMissing     APPRISE_SERVICES is set and the optional package is not installed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
+Other modules define nine more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
 `terminal.client`, BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and
-DecompressedTooLarge in `gateway.deflate.decompression`, VersionChanged in `api.v1.list_changes`.
+DecompressedTooLarge in `gateway.deflate.decompression`, TooManyRefused in `gateway.clients.requests`, VersionChanged in
+`api.v1.list_changes`, BadChart in `prices.chart_steps`.
 """
 
 

@@ -7,10 +7,10 @@ from math import inf
 
 
 class Ladder:
-    """Levels that only a rising price, or only a falling price, reaches. Each level has the slot of its alert.
+    """The levels of alerts, sorted. Holds the slot of each alert, an index into `SlotTable`.
 
     If `rising` is true, a price reaches all levels at or below the price. Otherwise a price reaches all levels at or
-    above the price. An entry needs 12 bytes.
+    above the price. A level with its slot needs 12 bytes.
     """
 
     __slots__ = ("_keys", "_sign", "_slots")
@@ -43,7 +43,11 @@ class Ladder:
         del self._keys[at], self._slots[at]
 
     def reached_if(self, is_reached: Callable[[float], bool]) -> "array[int]":
-        """Returns the slots of all alerts whose level is reached. All levels behind a reached one must be reached."""
+        """Returns the slots of all alerts whose level `is_reached` accepts.
+
+        If `is_reached` accepts a level, `is_reached` must also accept every level that a price reaches earlier: every
+        lower level if rising, otherwise every higher level.
+        """
         return self._slots[bisect_left(self._keys, True, key=lambda key: is_reached(self._sign * key)) :]
 
     def reached(self, price: float) -> "array[int]":

@@ -17,12 +17,15 @@ from watchlist.prices.quotes import read_quotes
 
 
 def change_level(user: User, alert_pk: int, level: float, now: datetime) -> bool:
-    """Gives an alert of the account another level, and arms it anew at the quote of its ticker.
+    """Changes the level of an alert, and arms the alert anew at the newest price.
 
-    A fired or failed alert becomes active again. A paused alert stays paused. Returns True if the price is beyond the
-    new level already: such an alert fires after the price has come back. Returns False for a paused alert. Raises
-    NoSuchAlert, or BadAlert if the alert has expired, if people choose no level for its kind, or if the level is not
-    allowed.
+    A fired or failed alert becomes active again. A paused alert stays paused, and is not armed.
+
+    Returns True if the newest price is at or beyond the new level already. The alert then fires only after the price
+    has come back and reaches the level again. Returns False for a paused alert.
+
+    Raises NoSuchAlert if the account has no such alert. Raises BadAlert if the alert has expired, if its level follows
+    from prices, or if the new level is not allowed.
     """
     alerts = Alert.objects.filter(owner=user, pk=alert_pk).exclude(state=State.DELETED.value)
     symbol = alerts.values_list("ticker__symbol", flat=True).first()

@@ -19,9 +19,10 @@ def delete_old_firings(before: datetime) -> int:
 
 
 def delete_unused_alerts(now: datetime) -> int:
-    """Deletes the rows of deleted alerts that have no firings. Returns their number. Raises DatabaseError.
+    """Deletes the rows of alerts without firings that were deleted more than DELETED_ALERTS_KEPT ago.
 
-    Otherwise a program that creates and deletes alerts would fill the database.
+    Without this, a program that creates and deletes alerts would fill the database. Returns the number of deleted rows.
+    Raises DatabaseError.
     """
     deleted = Alert.objects.filter(state=State.DELETED.value, changed_at__lt=now - DELETED_ALERTS_KEPT)
     return _delete_in_parts(deleted.filter(firings=None))

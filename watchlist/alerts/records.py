@@ -10,7 +10,7 @@ from watchlist.alert_kinds import Kind, Repeat, Side, State
 Order = tuple[int, int]
 
 Close = tuple[int, int, float]
-"""An update that was the newest one of its bar: timestamp, seq_id and price."""
+"""The last update of a bar, which lasts a second or a minute: timestamp, seq_id and price."""
 
 
 class AlertRecord(msgspec.Struct, frozen=True, gc=False):

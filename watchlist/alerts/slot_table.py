@@ -15,8 +15,8 @@ RISE, FALL, PERCENT, EXTREME, YEAR, WINDOW, SILENCE = 1, 2, 4, 8, 16, 32, 64
 
 RISE: the alert fires if the price rises to the level. FALL: it fires if the price falls to the level. PERCENT: the
 value of the alert is a percent, from which the level is computed. EXTREME: the alert fires at a new high (with RISE) or
-low (with FALL) of the day, or with YEAR of 52 weeks. WINDOW: the value is a percent of the price at the beginning of a
-window. SILENCE: the alert fires if there is no update for some time.
+a new low (with FALL) of the day. YEAR: with EXTREME, the high or low is that of 52 weeks. WINDOW: the value is a
+percent of the price at the beginning of a window. SILENCE: the alert fires if there is no update for some time.
 """
 
 DAY_HIGH, DAY_LOW = EXTREME | RISE, EXTREME | FALL
@@ -42,7 +42,7 @@ REPEATS = (Repeat.ONCE, Repeat.DAILY, Repeat.EACH)
 
 
 def condition_of(kind: Kind, value: float) -> int:
-    """Returns the bits of `conditions` for a kind of alert and its value."""
+    """Returns the bits of an alert's condition, such as RISE for Kind.UP."""
     if kind is DAY_PERCENT or kind is WINDOW_PERCENT:
         return (PERCENT if kind is DAY_PERCENT else WINDOW) | (RISE if value > 0 else FALL)
     return CONDITIONS[kind]
@@ -51,7 +51,7 @@ def condition_of(kind: Kind, value: float) -> int:
 class SlotTable:
     """The state of alerts, in arrays by slot. AlertRecord explains most arrays.
 
-    `watches` holds the number of the symbol's watch. `minutes` holds the lengths of windows.
+    `watches` holds `Watch.number`, the number of the alert's symbol. `minutes` holds `window_seconds` in minutes.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class SlotTable:
         return self._slots.find(alert_id)
 
     def add(self, record: AlertRecord, watch: int) -> int:
-        """Adds an alert and returns its slot. `watch` is the number of the symbol."""
+        """Adds an alert and returns its slot. `watch` is `Watch.number` of the symbol."""
         condition = condition_of(record.kind, record.value)
         slot = self._free.pop() if self._free else self._extend()
         self.ids[slot], self.values[slot] = record.id, record.value

@@ -107,7 +107,10 @@ class Watch:
         return Progress(self.symbol, *newest, self.day, self.reference, *ranges)
 
     def restore(self, progress: Progress, days: Days, day_range: PriceRange, past_range: PriceRange) -> None:
-        """Continues after the newest update of `progress`, with the ranges of `extremes`."""
+        """Sets the newest update and the market day to those of `progress`. Forgets the kept updates.
+
+        `day_range` and `past_range` are the price ranges of the market day and of the 52 weeks before.
+        """
         self.price, self.timestamp, self.seq_id = progress.price, progress.timestamp, progress.seq_id
         self.source, self.reference = progress.source, progress.reference
         self.saved = self.order
@@ -120,7 +123,10 @@ class Watch:
         self.turns_at = 0
 
     def turn(self, timestamp: int) -> None:
-        """Begins the bar of an update with this time. The bases of the windows change."""
+        """Moves the windows of time forward to the bar that contains `timestamp`.
+
+        Sets `turns_at` to the end of the bar or of the market day, whichever is earlier.
+        """
         self.windows.turn(timestamp)
         self.turns_at = min(self.windows.turns_at, self.day_ends)
         self.refresh()
@@ -140,7 +146,7 @@ class Watch:
     def level(self, table: SlotTable, slot: int, timestamp: int = 0) -> float | None:
         """Returns the level of an alert for an update with this time.
 
-        Returns None for a percent while the price is unknown to which it refers.
+        Returns None if the alert has a percent and the price to which it refers is unknown.
         """
         value = table.values[slot]
         if not table.conditions[slot] & (PERCENT | WINDOW):
@@ -149,7 +155,10 @@ class Watch:
         return None if reference is None else percent_level(reference, value)
 
     def reference_of(self, table: SlotTable, slot: int, timestamp: int) -> float | None:
-        """Returns the price to which the percent of an alert refers, for an update with this time."""
+        """Returns the price to which the percent of an alert refers, for an update with this time.
+
+        Returns None if the price is unknown or if the alert has no percent.
+        """
         condition = table.conditions[slot]
         if condition & WINDOW:
             is_too_late = timestamp < self.timestamp - MAX_DELAY_US
@@ -208,7 +217,11 @@ class Watch:
         return [*levels, *self.extremes.reached(update.timestamp), *changes]
 
     def add_late(self, update: Update) -> None:
-        """Adds a late update of this day to `extremes`, and one that is at most MAX_DELAY_US late to `windows`."""
+        """Adds a late update to `extremes` and `windows`.
+
+        `extremes` gets only updates of the newest market day. `windows` gets only updates that are at most MAX_DELAY_US
+        older than the newest update.
+        """
         self.extremes.beaten = NOTHING
         if update.timestamp >= self.day_begins and self.extremes.add(update):
             self.saved = (0, 0)  # the progress has changed, although the newest update has not
@@ -234,7 +247,10 @@ class Watch:
             previous = entry
 
     def refresh(self) -> None:
-        """Computes the limits after a change of the levels, or of the market day."""
+        """Computes `bottom`, `top`, `low`, `high` and `silence_us`.
+
+        Call this method after a change of the levels or of the market day.
+        """
         low, high = self.windows.limits()
         self.bottom = inf if self.later else max(self.falling.next_level, low)
         self.top = min(self.rising.next_level, high)
@@ -242,7 +258,10 @@ class Watch:
         self._set_limits()
 
     def widen(self, price: float, order: Order) -> None:
-        """Adds a price that reaches no level to the day's range. The symbol may have no alert on new highs or lows."""
+        """Extends the day's range to a price outside of the range. The price must reach no level.
+
+        Call this only if no alert of the symbol fires at new highs or lows.
+        """
         self.extremes.widen(price, order)
         self._set_limits()
 
@@ -252,7 +271,7 @@ class Watch:
 
 
 def close_of(update: Update) -> Close:
-    """Returns the update as the newest one of its bar."""
+    """Returns the timestamp, the seq_id and the price of an update."""
     return update.timestamp, update.seq_id, update.price
 
 

@@ -1,6 +1,6 @@
 """Encodes answers of `/v8/finance/chart` in the shape of Yahoo Finance.
 
-No array has a null: a period without a price has no candle, and Homarr refuses a chart with a null.
+No array has a null, because the dashboard Homarr refuses such a chart. A period without a price has no candle.
 """
 
 from collections.abc import Mapping, Sequence

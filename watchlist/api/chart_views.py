@@ -31,8 +31,9 @@ from watchlist.prices.year_ranges import read_year_ranges
 def show_chart(request: HttpRequest, spelling: str) -> HttpResponse:
     """Answers `?range=1mo&interval=1d` with the candles and the newest price of a served ticker.
 
-    `spelling` is the symbol, or another spelling of it, such as `BTC-USD` for `BTC/USD`. Answers 404 for an unknown
-    symbol, 404 if no price of the symbol is known, and 422 for an invalid range or interval.
+    `spelling` is the symbol, or another spelling of it, such as `BTC-USD` for `BTC/USD`. Answers 404 if no ticker has
+    the symbol, if no price of the ticker is known, or if DASHBOARD_API is false. Answers 422 for an invalid range or
+    interval.
     """
     if not settings.DASHBOARD_API:
         return make_chart_error("this site answers no dashboards (DASHBOARD_API is false)", 404)
@@ -125,8 +126,9 @@ def describe_year(symbol: str, now: datetime) -> dict[str, Any]:
 def find_previous_close(ticker: Ticker, steps: ChartSteps, candles: Sequence[Candle], day: Day) -> float:
     """Returns the previous close of a chart.
 
-    For a chart of one day, or without candles, this is the reference price of the symbol. For a longer chart, this is
-    the close of the last recorded day before the chart begins, or the first price of the chart if there is no such day.
+    A chart of one day, or without candles, has the reference price of the symbol. A longer chart has the close of the
+    last recorded day before its first candle. If no such day is recorded, a longer chart has the open of its first
+    candle.
     """
     if steps.range == "1d" or not candles:
         return reference_price(ticker.base_price, day.previous_close)

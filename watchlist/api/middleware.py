@@ -29,9 +29,9 @@ Next = Callable[[HttpRequest], HttpResponseBase]
 class TokenMiddleware:
     """Finds the account of a request with a personal token, and limits the requests of each token.
 
-    Sets `request.api_token` to the row of the token, or to None if the request has no header `Authorization: Bearer`.
-    Answers 401 if the token is not valid, and 429 after too many requests. A request that uses an earlier version of
-    the API gets 403 if the token has no scope `read`. `v1.access` checks the scopes for `/api/v1/`.
+    Sets `request.api_token` to the row of the token, or to None if the request has no personal token. Answers 401 if
+    the token is not valid, and 429 after too many requests. For `/api/v1/`, `v1.access` checks the scopes of the token.
+    For the other addresses, this class answers 403 if the token has no scope `read`.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -121,7 +121,7 @@ def _allow_origin(response: HttpResponseBase) -> HttpResponseBase:
 
 
 def _make_problem(response: HttpResponse) -> None:
-    """Replaces the body of an error response with a problem, unless the body is one. Keeps all other headers."""
+    """Replaces the body of an error response with a problem. Does nothing if the body is a problem already."""
     if response.headers.get("Content-Type", "") == PROBLEM_JSON:
         return
     response.content = encode_problem(response.status_code, _read_message(response))

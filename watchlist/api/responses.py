@@ -15,7 +15,7 @@ PROBLEM_JSON = "application/problem+json"
 def respond(request: HttpRequest, body: bytes, content_type: str = JSON, version: str = "") -> HttpResponse:
     """Returns a response with the body and an ETag, or a 304 without a body if the client already has the body.
 
-    The ETag is `version`, or a hash of the body without a version.
+    The ETag is `version`. If `version` is empty, the ETag is a hash of the body.
     """
     etag = quote_etag(version or hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))

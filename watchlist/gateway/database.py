@@ -1,6 +1,6 @@
 """Monitors whether the database answers, and limits how many queries wait for the database.
 
-The gateway reads the tickers every 0.5 s, and the monitor watches whether this succeeds. When the database becomes
+The gateway reads the tickers every 0.5 s. The monitor watches whether each reading succeeds. When the database becomes
 unavailable or available, the gateway tells the clients that connected with `?meta=1`.
 """
 

@@ -16,7 +16,7 @@ from watchlist.prices.bar_pages import DAY_SECONDS, read_bar_page
 from watchlist.prices.ranges import RANGES
 
 SECONDS_OF_MINUTES = 2 * DAY_SECONDS
-"""The longest period whose bars are minutes, if the request names no step."""
+"""The longest period, in seconds, that gets bars of a minute if the request names no step."""
 KEYS = ("start", "open", "high", "low", "close", "volume")
 router = Router(auth=READ_ACCESS, tags=["prices"])
 

@@ -105,7 +105,7 @@ def _error_statuses(method: str, path: str, operation: dict[str, Any]) -> list[i
 
 
 def _simplify(parameter: dict[str, Any]) -> None:
-    """Removes null from the types of a parameter: a parameter in an address is missing, and never null."""
+    """Removes null from the types of a parameter. A parameter in an address can be missing, but cannot be null."""
     schema = parameter["schema"]
     types = [each for each in schema.pop("anyOf", []) if each != {"type": "null"}]
     for each in types:

@@ -51,7 +51,7 @@ def share_list(request: HttpRequest, list_id: int) -> HttpResponse:
     "/lists/{int:list_id}/link", response={204: None}, summary="Revoke the link of a list", operation_id="revokeLink"
 )
 def revoke_link(request: HttpRequest, list_id: int) -> HttpResponse:
-    """Ends the access by the link within a second, also of open pages. A list without a link stays as it is."""
+    """Ends the access by the link within a second, even for open pages. A list without a link stays as it is."""
     owner = owner_of(request)
     begin_change(request).require(list_id)
     link = find_link(list_id, owner.pk)

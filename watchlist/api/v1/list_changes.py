@@ -86,7 +86,10 @@ class ListChange:
         self.apply(key, rule)
 
     def require(self, key: int) -> None:
-        """Raises NoSuchList or VersionChanged, if the account has no such list or the client knows another version."""
+        """Raises NoSuchList if the account has no list with this key.
+
+        Raises VersionChanged if the client does not accept the version of the list.
+        """
         AccountLists(self.owner).read().find(key)
         self._check_version(AccountLists(self.owner), key)
 

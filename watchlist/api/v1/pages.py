@@ -64,7 +64,7 @@ def _describe_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_body(body: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Returns the keys of the JSON object that the body of a request is."""
+    """Returns a description of each key of the JSON object in the body of a request."""
     if body is None:
         return []
     reference = body["content"]["application/json"]["schema"]["$ref"]

@@ -16,7 +16,7 @@ MAX_LOCATION_LENGTH = 100
 
 
 def encode_problem(status: int, detail: str = "", errors: Sequence[Mapping[str, str]] = ()) -> bytes:
-    """Returns a problem as JSON. Without a detail, the detail is the description of the status."""
+    """Returns a problem as JSON. An empty `detail` is replaced by the description of the status."""
     known = HTTPStatus(status) if status in HTTPStatus.__members__.values() else HTTPStatus.INTERNAL_SERVER_ERROR
     problem: dict[str, Any] = {
         "type": "about:blank",

@@ -27,13 +27,13 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SYMBOL_INPU
 
 
 class Exact(Schema):
-    """A JSON object without other keys. A text with a number in it is not a number."""
+    """A JSON object that refuses unknown keys. A text such as "1" does not count as a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class SymbolError(Exact):
-    """Says why the answer has no value for one symbol."""
+    """Says why one symbol has no value in the answer, or was not added to the list."""
 
     symbol: str
     code: str = Field(description="invalid_symbol, unknown_symbol, no_price, already_listed or list_full.")
@@ -187,7 +187,7 @@ class EntryChanges(Exact):
 
 
 class Entry(Exact):
-    """A symbol of a list, and the note about it; empty without a note."""
+    """A symbol of a list, and the note about the symbol. The note is empty if there is none."""
 
     symbol: str
     note: str

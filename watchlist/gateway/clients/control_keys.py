@@ -3,7 +3,7 @@
 - `clients:processes` is a sorted set: the name of each running process, with the time when it last ran TURN_SCRIPT.
 - `clients:refused` is a sorted set: each refused subject, as in `Kicks`, with the end of the refusal.
 - `clients:request` holds the id of the newest request for a list of connections.
-- `clients:reply:ID` is a hash: the answer of each process to this request.
+- `clients:reply:ID` is a hash: the answer of each process to the request with this id.
 
 All times are unix milliseconds of the clock of Redis. In a cluster, all these keys have the same slot.
 """
@@ -57,7 +57,7 @@ return 1
 
 
 def control_keys(client: Any) -> tuple[str, str, str]:
-    """Returns the keys `clients:processes`, `clients:refused` and `clients:request`, with the tag in a cluster."""
+    """Returns the keys `clients:processes`, `clients:refused` and `clients:request`, in a cluster with a hash tag."""
     prefix = group_prefix(client, CONTROL_GROUP)
     return f"{prefix}clients:processes", f"{prefix}clients:refused", f"{prefix}clients:request"
 

@@ -201,7 +201,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
     async def _handle_reply(self, reply: Any) -> None:
         if isinstance(reply, Exception):
             raise reply
-        # After a reconnect, redis-py subscribes again to each channel without a handled unsubscribe confirmation.
+        # redis-py must see each confirmation of an unsubscribe. Otherwise a reconnect would subscribe again.
         await self._pubsub.handle_message(reply)
         if reply[0] == b"subscribe":
             confirmed = self._unconfirmed.pop(reply[1].decode(), None)

@@ -207,7 +207,7 @@ class ClusterChannelLayer:
             if channels != subscriber.channels or channels != subscriber.confirmed:
                 self._note_moved(subscriber, channels)
                 subscriber.set_channels(frozenset(channels))
-            # The node confirms no second time after a group was left and joined again between two calls.
+            # If a group was left and joined again between two calls, the node sends no second confirmation.
             for channel in self._waiting.keys() & subscriber.confirmed:
                 self.on_confirmed(channel)
 

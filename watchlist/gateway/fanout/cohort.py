@@ -76,7 +76,7 @@ class Cohort:
         self.delivery = key[1]
         self.phase = 0
         self._symbols = symbols
-        self._members: dict[Outbox, None] = {}  # An ordered set: each run writes to the sockets in the same order.
+        self._members: dict[Outbox, None] = {}  # a dict, and no set, because a dict keeps the order of the sockets
         self._joining: dict[Outbox, int] = {}
         self._pending: list[UpdateMessage] = []
         self._version = version
@@ -177,7 +177,7 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol whose serial number is greater than `version`.
+        """Returns the newest update of each symbol, if the update's serial number is greater than `version`.
 
         Updates that `flush_first` has sent are left out. Quotes that were read from Redis are left out if the client
         wants no snapshot.

@@ -13,7 +13,7 @@ COMMENT = b":\n\n"
 
 
 def get_event(message: Message) -> bytes:
-    """Returns a message as a stream sends it. A reply is an event or a comment already."""
+    """Returns a message as a server-sent event. A reply is not changed: it is an event or a comment already."""
     if type(message) is StateMessage:
         return make_frame_event(frame_payload(message.frame))
     if type(message) is not UpdateMessage:

@@ -24,7 +24,7 @@ FLUSH_SECONDS = 0.001
 
 All updates that come during this delay are sent with one write per socket.
 """
-# A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join.
+# A flush of a thousand cohorts joins and writes the frames of each cohort. With a longer delay, flushes are rarer.
 COHORT_FLUSH_SECONDS = 5e-6
 """Each cohort in a flush adds this number of seconds to the delay of the next flush."""
 MAX_FLUSH_SECONDS = 0.006

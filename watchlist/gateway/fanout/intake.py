@@ -85,7 +85,7 @@ class Intake:
     def add_symbol(self, symbol: str) -> None:
         self._symbols.add(symbol)
         self._symbols_changed.set()
-        # The symbol was removed a moment ago, and its group is not left yet. The hub has forgotten its update.
+        # The symbol was removed a moment ago, and its group is not left yet. The hub has forgotten the symbol's update.
         if symbol in self._joined:
             self._request_quotes([symbol])
 

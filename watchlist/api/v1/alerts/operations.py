@@ -112,7 +112,7 @@ def _read_options(values: NewAlert) -> AlertOptions:
 
 
 def _check_channels(owner: User, channels: list[str]) -> None:
-    """Raises HttpError 422 if the account cannot be told by one of the channels."""
+    """Raises HttpError 422 if one of the channels is not set up for the account."""
     available = available_channels(owner)
     for channel in channels:
         if channel not in available:
@@ -127,7 +127,10 @@ def _check_note(note: str) -> None:
 
 
 def _set_state(owner: User, alert_id: int, state: str | None) -> bool:
-    """Pauses or resumes an alert that is not in this state yet. Returns whether its condition is true already."""
+    """Pauses or resumes an alert. Does nothing if `state` is None or is the state of the alert already.
+
+    Returns True if the condition of a resumed alert is true already.
+    """
     alerts, now = AccountAlerts(owner), timezone.now()
     if state is None or state == _describe_one(owner, alert_id)["state"]:
         return False
