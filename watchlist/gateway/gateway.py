@@ -44,7 +44,8 @@ class Gateway:
     """The gateway of one process.
 
     `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. A `private`
-    gateway serves only signed-in accounts. If `deflate` is False, the gateway compresses no messages.
+    gateway serves only signed-in accounts and clients with a personal token. If `deflate` is False, the gateway
+    compresses no messages.
     """
 
     def __init__(
@@ -95,8 +96,8 @@ class Gateway:
         database if the first reading of the tickers fails.
         """
         if self._start_task is None:
-            # With an empty context, log lines of the task do not have the id of the connection that starts the task.
             self._loop = asyncio.get_running_loop()  # before the task: another thread counts the tasks of the loop
+            # With an empty context, log lines of the task do not have the id of the connection that starts the task.
             self._start_task = self._loop.create_task(self._start(), context=Context())
         await asyncio.shield(self._start_task)
         await self.ticker_changes.wait_loaded()

@@ -36,4 +36,4 @@ class Limits:
     refusals: int = 20
     refusals_within: float = 10.0
     max_per_process: int = 0
-    """The most connections of one process, which its limit of open files allows. 0 means no limit."""
+    """The most connections that one process can hold within its limit of open files. 0 means no limit."""

@@ -31,7 +31,8 @@ class ListChanges:
     """Watches the lists of all signed-in accounts, and sends `list` frames.
 
     If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
-    `follow` calls `then` after each reading, when the sockets whose web session has ended follow no account any more.
+    `follow` calls `then` after each reading of the database. At that time, a socket whose web session has ended is
+    already treated as signed out.
     """
 
     def __init__(

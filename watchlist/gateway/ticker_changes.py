@@ -21,8 +21,8 @@ READ_SECONDS = 0.5
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table and returns its listings. `mark_markets` returns copies of all its listings, in
-    which `market` is CLOSED if the market of the ticker is closed now.
+    `load` reads the ticker table, and returns a listing for each ticker. `mark_markets` takes these listings. In the
+    listings that `mark_markets` returns, `market` is CLOSED if the market of the ticker is closed now.
     """
 
     def __init__(

@@ -152,7 +152,7 @@ class _Reader:
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
         """Yields the cells of a line, without empty cells.
 
-        If a cell is no symbol, but its first word is one, as in `AAPL MSFT`, its words are yielded one by one.
+        Splits a cell such as `AAPL MSFT` into words if the first word is a symbol and the whole cell is not.
         """
         for cell in filter(None, cells):
             words = cell.split()

@@ -1,4 +1,4 @@
-"""Flushes the cohorts that have a limit of updates per second. Pure: the timer is an argument."""
+"""Flushes the cohorts (groups of sockets) that have a limit of updates per second. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,11 @@ Schedule = Callable[[float, Callable[[], None]], object]
 
 
 class Pacer:
-    """Flushes each of its cohorts once per interval. A pacer without cohorts uses no timer."""
+    """Calls `flush` for each of its cohorts once per `interval` seconds.
+
+    A cohort is a group of sockets with the same symbols and delivery options. `schedule` starts the timer. A pacer
+    without cohorts uses no timer.
+    """
 
     def __init__(self, interval: float, schedule: Schedule, flush: Callable[[Cohort], None]) -> None:
         self._interval = interval
@@ -23,7 +27,7 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds a cohort whose delivery has the interval of this pacer."""
+        """Adds a cohort. The interval of the cohort's delivery options must be the interval of this pacer."""
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None
         if not self._scheduled:

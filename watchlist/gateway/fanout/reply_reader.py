@@ -12,9 +12,10 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 
 class ReplyReader:
-    """Reads from a connection of redis-py in place of redis-py. The handshake of the connection must be complete.
+    """Reads the replies on a connection of redis-py, instead of redis-py.
 
-    `dispatch` is called with the channel and the data of each message. `next_reply` returns all other replies.
+    The handshake of the connection must be complete. `dispatch` is called with the channel and the data of each
+    message. `next_reply` returns all other replies.
     """
 
     def __init__(self, connection: Any, dispatch: Callable[[bytes, bytes], None]) -> None:

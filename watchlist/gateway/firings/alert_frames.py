@@ -12,7 +12,7 @@ class RecentFiring(msgspec.Struct, frozen=True, gc=False):
 
     `percent` and `window_seconds` are None if the kind of the alert does not use them. `level` and `price` are in the
     currency of the ticker. `timestamp` is the time of the update, and `recorded_at` the time of the firing, in unix
-    microseconds.
+    microseconds. `late` says that a newer update of the symbol had arrived before the update that caused the firing.
     """
 
     id: int
@@ -32,7 +32,7 @@ class RecentFiring(msgspec.Struct, frozen=True, gc=False):
 
 
 def make_alert_message(firing: RecentFiring, *, has_more: bool = False) -> StateMessage:
-    """Returns the message about a firing. `has_more` says that the client gets no frames about some older firings."""
+    """Returns the message about a firing. `has_more` says that older firings exist that the client does not get."""
     payload = {
         "type": "alert",
         "id": firing.id,
@@ -52,7 +52,10 @@ def make_alert_message(firing: RecentFiring, *, has_more: bool = False) -> State
 
 
 def write_condition(firing: RecentFiring) -> str:
-    """Returns the text of the condition that became true, such as `at or above 230.00`, also for unknown kinds."""
+    """Returns the text of the condition that became true, such as `at or above 230.00`.
+
+    Returns a general text if the kind of the alert is unknown.
+    """
     level = "" if firing.level is None else write_number(firing.level, firing.decimals)
     percent = abs(firing.percent or 0.0)
     move = f"{'up' if (firing.percent or 0.0) >= 0 else 'down'} {percent:,.12g}% or more"

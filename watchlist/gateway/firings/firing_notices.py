@@ -13,13 +13,19 @@ from watchlist.gateway.sockets.session import Session
 MAX_FRAMES = 10
 """The most `alert` frames that a socket gets per reading. Readings are at least a second apart."""
 MISSED_PERIOD = timedelta(hours=12)
-"""How old a firing can be that a client gets after it connects."""
+"""A client that connects gets the firings of its account up to this age."""
 OVERLAP_READINGS = 10
-"""How many readings look for a firing that was written late: a larger id may become visible first."""
+"""How many readings look at an id. A firing may become visible only after a firing with a larger id.
+
+One reading could miss such a firing.
+"""
 OVERLAP_IDS = 1000
-"""How many ids before the newest one the first readings look at, for the same reason."""
+"""How many ids below the newest id the first readings look at.
+
+A firing among these ids may become visible only after the first reading.
+"""
 MAX_NEW_ACCOUNTS = 100
-"""For how many accounts of new sockets one reading looks up missed firings. The others wait for the next reading."""
+"""One reading looks up missed firings for at most this many accounts. Other accounts wait for the next reading."""
 
 Messages = Mapping[int, Sequence[StateMessage]]
 """The messages for the sockets of each account, by the id of the account."""
@@ -77,7 +83,7 @@ class FiringNotices:
         return session not in self._current and not session.outbox.has_waiting_state
 
     def _send(self, fresh: Messages, missed: Messages) -> None:
-        """Sends each socket its messages: `fresh` if the socket got those of the last reading, `missed` otherwise."""
+        """Sends `fresh` to the sockets that were served at the last reading, and `missed` to the other sockets."""
         done = set()
         for session, account in self._find_following().items():
             messages = (fresh if session in self._current else missed).get(account)

@@ -43,10 +43,11 @@ def read_newest_id() -> int:
 
 @sync_to_async
 def read_recent(accounts: Iterable[int], after: int, since: datetime, limit: int) -> dict[int, list[RecentFiring]]:
-    """Returns at most `limit` firings of each account, the newest one first, by the id of the account.
+    """Returns a dict from account id to the newest firings of the account, the newest firing first.
 
-    Only firings that are newer than the id `after` and the time `since`, and that their person wants to see on pages,
-    are returned. An account without such firings is missing. Raises django.db.DatabaseError.
+    Each list has at most `limit` firings. The ids of the firings are greater than `after`. The times of the firings are
+    not before `since`. Firings that are not shown on pages are left out. An account without firings is missing. Raises
+    django.db.DatabaseError.
     """
     close_old_connections()
     accounts = set(accounts)

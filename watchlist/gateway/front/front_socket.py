@@ -1,4 +1,4 @@
-"""Writes to one socket of the front, and ends the socket with its session.
+"""Writes to one accepted socket, and ends the session and the socket together.
 
 `FrontSocket` is the part that WebSockets and streams have in common.
 """
@@ -12,7 +12,7 @@ from watchlist.gateway.sockets.session import Session
 
 
 class FrontSocket:
-    """One accepted socket, its session, and the transport of the session's outbox.
+    """One accepted socket and its session. The session's outbox writes to this object.
 
     Subclasses open the session, and read what the client sends.
     """

@@ -22,7 +22,7 @@ MAX_INPUT_BYTES = 64 * 1024
 class FrontStream(FrontSocket):
     """One accepted stream. `start` opens the session.
 
-    A stream has neither a length nor chunks. The end of the connection ends the response.
+    The response has no Content-Length and no chunks. The response ends when the connection ends.
     """
 
     __slots__ = ("_input_bytes",)
@@ -42,14 +42,14 @@ class FrontStream(FrontSocket):
         self._session = open_stream(self._connections, self, admitted, query)
 
     def _limit_silence(self) -> None:
-        """Makes the kernel end the connection if the client's machine receives no bytes for `limits.pong_wait`.
+        """Makes the kernel end the connection if the client's machine confirms no sent bytes for `limits.pong_wait`.
 
-        Otherwise the gateway would not notice that the machine is unreachable, because the client of a stream sends
-        nothing.
+        The client of a stream sends nothing, so the gateway itself cannot notice that the machine is unreachable.
         """
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             limits = self._connections.context.limits
-            # A client that does not read takes no byte either, and must have the whole write wait.
+            # A client that does not read also confirms no bytes. The gateway closes its stream after `write_wait`. The
+            # kernel must not end the connection earlier.
             seconds = max(limits.pong_wait, limits.write_wait + SWEEP_SECONDS)
             milliseconds = min(int(seconds * 1000), MAX_MILLISECONDS)
             with suppress(OSError):  # the client has left
@@ -61,7 +61,7 @@ class FrontStream(FrontSocket):
         """Does nothing: streams have comments instead of pings."""
 
     def close(self, code: int) -> None:
-        """Ends the response. A client that does not read could not see this end, so its connection is reset."""
+        """Ends the response. With the code SLOW, resets the connection, because the client does not read."""
         if code == CloseCode.SLOW:
             self._end(reset=True)
         else:

@@ -1,4 +1,4 @@
-"""Accepts or refuses the requests for streams that the front has parsed."""
+"""Accepts or refuses the requests for streams that `Front` has parsed."""
 
 import socket
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from watchlist.gateway.streams.stream_session import check_symbols
 class Streams:
     """Answers requests for streams. The poller does not watch a socket while its request is checked.
 
-    `tune` is called before each check. `Upgrades.tune` describes it.
+    `tune` is called before each check. `tune` is the method `Upgrades.tune`.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class Upgrades:
             self._admission.begin(request, partial(self._answer, *arguments))
 
     def tune(self) -> None:
-        """Tunes the process at the first call."""
+        """Calls `tune_server` at the first call. Later calls do nothing."""
         if not self._tuned:  # only now all modules are loaded
             self._tuned = True
             tune_server()

@@ -107,7 +107,7 @@ class RelayConnection(asyncio.Protocol):
             self._send(encode_names(Kind.LEAVE, [name]))
 
     def drop(self, reason: str) -> None:
-        """Closes the connection. Calls of `join` that still wait raise ConnectionError with `reason`."""
+        """Closes the connection. Each waiting call of `join` raises ConnectionError with `reason`."""
         if self.reason:
             return
         self.reason = reason

@@ -164,7 +164,7 @@ class RelayLayer:
     async def _restore_own(self) -> None:
         """Joins all groups through the process's own subscription. Tries again after an error."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
-        # The source is checked too, because a cancellation can come together with a result, and is ignored then.
+        # A cancellation that comes together with a result is ignored. The source is therefore checked too.
         while self._source is self._own and (missing := self._groups - self._own.joined):
             try:
                 await self._own.join(missing)

@@ -52,7 +52,7 @@ class OwnSubscription:
             await self._layer.group_discard(name, self._channel)
 
     async def close(self) -> None:
-        """Closes the connection to Redis. Calls of `join` that still wait raise ConnectionError."""
+        """Closes the connection to Redis. Each waiting call of `join` raises ConnectionError."""
         self._openings += 1
         self.joined.clear()
         self.redis_lost = False

@@ -50,7 +50,7 @@ class Relay:
         self._channel = ""
         self._processes: set[ProcessConnection] = set()
         self._audiences: dict[bytes, Audience] = {}
-        """The audience of each channel: the processes that need the channel. Equal audiences are one object."""
+        """The processes that need each channel. Channels that the same processes need share one Audience."""
         self._by_processes: WeakValueDictionary[frozenset[ProcessConnection], Audience] = WeakValueDictionary()
         self._joined: set[str] = set()
         self._requests: list[tuple[ProcessConnection, list[str]]] = []
@@ -91,7 +91,7 @@ class Relay:
 
         Later, JOINED or REFUSED frames tell the process which groups Redis has confirmed.
         """
-        self._send_waiting()  # A message must not overtake another one of its channel, when its audience changes.
+        self._send_waiting()  # so that an earlier message of a channel does not arrive after a later message
         for name in names:
             if name not in process.names:
                 process.names.add(name)

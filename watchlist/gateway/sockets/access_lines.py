@@ -1,4 +1,4 @@
-"""Gives each socket and stream an id, and writes a log line when one ends or is refused."""
+"""Gives each connection an id, and writes a log line when a connection ends or is refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def choose_connection_id(request: ConnectionRequest, limits: Limits) -> str:
 
 
 class ConnectionAccess:
-    """The contents of the access line of one accepted connection.
+    """Facts about one accepted connection, for the log line that is written when the connection ends.
 
     `messages` is the number of received messages. `code` is the close code, None for a stream.
     """
@@ -40,9 +40,10 @@ class ConnectionAccess:
 
 @dataclass(slots=True)
 class AccessLines:
-    """Writes the access lines of connections.
+    """Writes a log line for each connection that ends or is refused.
 
-    `wants_line` is called with the name of the logger and the text of a line, and returns whether to write the line.
+    `wants_line` is called with the name of the logger and the text of a line, and returns whether to write the line. By
+    default, no lines are written.
     """
 
     wants_line: Callable[[str, str], bool] = lambda _logger, _event: False
@@ -79,4 +80,4 @@ class AccessLines:
 
 
 access_lines = AccessLines()
-"""The access lines of this process."""
+"""The object that writes the lines of this process."""

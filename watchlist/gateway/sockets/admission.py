@@ -155,8 +155,8 @@ class Admission:
     ) -> Admitted | Refusal:
         """Decides about a client of a private gateway that is not signed in and sends no token in a header.
 
-        Accepts a WebSocket, whose client must then send a token. Refuses a page whose web session has ended, and the
-        page of a shared list: these pages must be told to sign in.
+        Accepts a WebSocket, whose client must then send a token. Refuses a stream. Also refuses a page whose web
+        session has ended, and the page of a shared list, so that these pages ask the person to sign in.
         """
         is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
         if is_page or not request.is_socket:
@@ -224,7 +224,7 @@ class Admission:
         return Refusal("refused by operator", 429, CloseCode.KICKED, left) if left else None
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
-        """Returns a refusal if there is no room for one more socket from the address, or None if there is room."""
+        """Returns a refusal if the gateway is stopping, or if a limit of open sockets is reached. Otherwise None."""
         if self._connections.is_address_full(address):
             return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:

@@ -31,7 +31,7 @@ RETRY_SPREAD_MS = 1000
 UNAUTHENTICATED = "unauthenticated"
 """The name under which `AddressCounts` counts the sockets that must send a token."""
 UNAUTHENTICATED_PER_LIMIT = 10
-"""At most one in so many of `max_connections` sockets may be a socket that must send a token."""
+"""At most `max_connections` / UNAUTHENTICATED_PER_LIMIT sockets may be sockets that must send a token."""
 
 
 class Connections:
@@ -86,7 +86,7 @@ class Connections:
         return 0 < limit <= self._per_address.count(address)
 
     def is_unauthenticated_full(self) -> bool:
-        """Returns whether so many sockets of all processes must send a token that no more of them are accepted."""
+        """Returns whether the limit for sockets that must send a token is reached, over all processes."""
         limit = self.context.limits.max_connections
         return 0 < limit <= UNAUTHENTICATED_PER_LIMIT * self._per_address.count(UNAUTHENTICATED)
 
@@ -137,7 +137,7 @@ class Connections:
         return session
 
     def open_unauthenticated(self, outbox: Outbox, options: ConnectionOptions, address: str) -> Session:
-        """Adds a socket of a private gateway that gets nothing before its client has sent a token."""
+        """Adds a socket of a private gateway. The socket gets no updates before its client has sent a valid token."""
         session = self.open(outbox, NO_OPTIONS, address=address)
         self._unauthenticated.add(session)
         self._per_address.add(UNAUTHENTICATED)

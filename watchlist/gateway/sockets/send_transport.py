@@ -45,9 +45,9 @@ class SendTask:
 
 
 class SendTransport:
-    """Starts a task for each call of `write`. The task calls ASGI's `send` once for each frame.
+    """Sends frames in a task, which `write` starts. The task calls ASGI's `send` once for each frame.
 
-    While the task runs, `write` accepts no more frames.
+    While the task runs, `write` takes no bytes and returns 0.
     """
 
     __slots__ = ("_send", "_sending")

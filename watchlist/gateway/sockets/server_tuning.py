@@ -1,6 +1,6 @@
 """Tunes the server process for many sockets.
 
-`AttachTransport` calls `tune_server` at the first WebSocket connection.
+`AttachTransport` and `Upgrades` call `tune_server` at the first connection.
 """
 
 import gc

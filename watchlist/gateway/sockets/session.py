@@ -105,7 +105,7 @@ class Session:
             self.carry_out(text, allowed, now)
 
     def carry_out(self, text: str, allowed: bool, now: float) -> None:
-        """Carries out a request that is short enough. `allowed` says whether it is within the limit of messages."""
+        """Carries out a request. `allowed` says whether the request is within the limit of messages per second."""
         if self._action_mode:
             self._receive_action(text, allowed, now)
         else:

@@ -17,7 +17,8 @@ from watchlist.gateway.sockets.tokens.verifier import TokenVerifier
 class SessionContext:
     """What all sessions of a gateway process share.
 
-    `compressor` is None if the gateway negotiates no compression. `tokens` is None if it verifies no personal tokens.
+    `compressor` is None if the gateway compresses no messages. `tokens` is None if the gateway verifies no personal
+    tokens.
     """
 
     limits: Limits

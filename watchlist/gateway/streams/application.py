@@ -1,7 +1,7 @@
 """Answers `/stream` over ASGI.
 
-Under `rungateway`, the front serves most streams. This application serves the other streams, and all streams under
-other servers.
+Under `rungateway`, the class `Front` serves most streams. This application serves the other streams, and all streams
+under other servers.
 """
 
 from dataclasses import replace

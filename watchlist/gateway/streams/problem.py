@@ -64,5 +64,5 @@ WRONG_METHOD = Problem(405, "method", "Streams answer only GET")
 
 
 def describe_refusal(reason: str, status: int, retry_after: int) -> Problem:
-    """Returns the problem of a connection that the checks for all connections have refused."""
+    """Returns the problem for a stream that `Admission` has refused. `reason` must be a key of DETAILS."""
     return Problem(status, reason, DETAILS[reason], retry_after)

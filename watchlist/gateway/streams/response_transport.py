@@ -16,10 +16,11 @@ END_SECONDS = 1.0
 
 
 class BufferGate:
-    """Waits while the buffer of Twisted's connection is full. Other servers than Daphne wait in `send`.
+    """Waits while the buffer of Twisted's connection is full.
 
-    `response` is Twisted's response object, or None under other servers. Twisted calls `pauseProducing` when more than
-    64 KiB wait in the buffer, and `resumeProducing` when the buffer is empty.
+    `response` is Twisted's response object. `response` is None under servers other than Daphne: these servers wait in
+    `send`, so `wait` returns at once. Twisted calls `pauseProducing` when more than 64 KiB wait in the buffer, and
+    `resumeProducing` when the buffer is empty.
     """
 
     def __init__(self, response: Any) -> None:
@@ -48,7 +49,7 @@ class BufferGate:
         """Does nothing. After a lost connection, a disconnect event ends the stream."""
 
     def close(self, *, drop: bool = False) -> None:
-        """Makes Twisted call this gate no more. If `drop` is True, also drops the connection with all unsent bytes."""
+        """Unregisters this gate from Twisted. If `drop` is True, also drops the connection with all unsent bytes."""
         self._has_room.set()
         if self._is_connected:
             self._response.unregisterProducer()

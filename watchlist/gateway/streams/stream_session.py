@@ -59,9 +59,9 @@ class StreamSession(Session):
 
 
 def check_symbols(connections: Connections, result: Admitted | Refusal, query: StreamQuery) -> Admitted | Problem:
-    """Returns the accepted connection, or the problem if the stream is refused.
+    """Returns `result` if the stream is accepted, or the problem if the stream is refused.
 
-    `result` is the result of the checks for all connections. A stream is also refused if one of its symbols is unknown.
+    `result` is the decision of `Admission`. A stream is also refused if one of its symbols is unknown.
     """
     if isinstance(result, Refusal):
         return describe_refusal(result.reason, result.status, result.retry_after)

@@ -47,7 +47,8 @@ class Socket(Protocol):
 class Authentication:
     """The state of the authentication of one socket.
 
-    With `required`, the socket carries out no request before a token was accepted. `on_accepted` is called then.
+    If `on_accepted` is not None, the socket must send a token first. Until a token is accepted, the socket carries out
+    no request. Then `on_accepted` is called.
     """
 
     __slots__ = ("_on_accepted", "_required", "_session", "_task", "_verifier", "_waiting")
@@ -91,7 +92,7 @@ class Authentication:
             self._session.close(CloseCode.FLOOD, now)
 
     def _receive_first(self, text: str, now: float) -> None:
-        """Begins with the token in the first request of a socket that must authenticate. Refuses any other request."""
+        """Starts to verify the token in an `auth` request. Refuses any other request, and closes the socket."""
         request_id = None
         try:
             request = protocol.parse_action(text)

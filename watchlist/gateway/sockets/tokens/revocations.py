@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class TokenRevocations:
-    """Watches the tokens with which sockets and streams were opened."""
+    """Watches the tokens that the open sockets and streams use."""
 
     def __init__(self, database: DatabaseMonitor, connections: Connections) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class TokenRevocations:
             self.close_revoked(read - await read_valid_tokens(read))
 
     def close_revoked(self, revoked: Collection[int]) -> None:
-        """Closes each socket and stream that was opened with one of these tokens."""
+        """Closes each socket and stream that uses one of these tokens. `revoked` holds the ids of the tokens."""
         now = self._connections.context.clock.now()
         for session in list(self._connections.sessions):
             if session.token in revoked:

@@ -1,6 +1,6 @@
-"""Verifies the personal tokens of connections, and limits wrong tokens and connections of a token.
+"""Verifies personal tokens. Limits the wrong tokens of each address and the connections of each token.
 
-A look-up is a query in the database. `DatabaseMonitor.run` limits how many of them run and how long each may take.
+Each look-up of a token is a database query. `DatabaseMonitor.run` limits the number and the duration of the queries.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ from watchlist.models import ApiToken
 WRONG_TOKEN = Refusal("token", 401, CloseCode.TOKEN)
 NO_SCOPE = Refusal("scope", 403, CloseCode.TOKEN)
 NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
-"""The refusal if the gateway cannot look up a token, or the web session of a client of a private gateway."""
+"""The refusal if a token cannot be looked up. In a private gateway, also if a web session cannot be looked up."""
 MAX_VERIFICATIONS = 16
 """How many tokens of one address are verified at the same time.
 
-A wrong token counts only when it was looked up, so wrong tokens that come at once would all be looked up.
+A wrong token counts only after its look-up. Without this limit, an address could make the gateway look up any number of
+tokens at once.
 """
 
 log = structlog.get_logger(__name__)
@@ -89,9 +90,9 @@ class TokenVerifier:
 
 
 def read_token(headers: Mapping[str, str]) -> str | None:
-    """Returns the personal token in the header Authorization; None if there is none.
+    """Returns the personal token in the header Authorization, or None if there is none.
 
-    A proxy for signing in may add a token of its own, so other tokens than ours are ignored.
+    Ignores a token without PREFIX, because a proxy that signs people in may add its own token.
     """
     token = read_bearer(headers.get("authorization", ""))
     return token if token is not None and token.startswith(PREFIX) else None
