@@ -13,8 +13,8 @@ def may_see_metrics(meta: Mapping[str, Any], allowed: Sequence[str], trusted: Se
     """Returns whether the client of a request is in one of the `allowed` networks.
 
     `meta` holds the headers and the peer of the request, as Django's `HttpRequest.META` does. `trusted` holds the
-    networks of trusted proxies. A request that an untrusted proxy has passed on is refused: the peer is near, but the
-    client may be anywhere.
+    networks of trusted proxies. A request that an untrusted proxy has passed on is refused. The proxy may be in an
+    allowed network, but nobody knows where the client is.
     """
     peer = meta.get("REMOTE_ADDR", "")
     if not is_trusted(peer, trusted) and any(name in meta for name in PROXY_HEADERS):

@@ -1,6 +1,6 @@
 """Reads where Redis is: one server, a cluster, or a master that Sentinel names. Pure.
 
-The result describes the connection to `feeds.store.connection.connect`.
+`feeds.store.connection.connect` opens a connection from the result.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ Address = dict[str, Any]
 
 
 def read_redis_address(env: Environment) -> Address:
-    """Returns the address of Redis. Raises BadVariable.
+    """Returns the address of Redis as a dict. Raises BadVariable if a variable is not valid.
 
-    The keys of a server are `host`, `port`, `password` and `db`, or `path` in place of host and port. A cluster has
-    `nodes`, pairs of host and port, in place of host, port and db. Further keys, if they are needed: `username`,
-    `ssl` and the paths of its files, `sentinels` (pairs of host and port) and `service`.
+    A server has the keys `host`, `port`, `password` and `db`. A server on a Unix socket has `path` instead of `host`
+    and `port`. A cluster has `password` and `nodes`, a list of pairs (host, port). Optional keys: `username`, `ssl`,
+    the paths of TLS_FILES, `sentinels` (pairs of host and port), `service` and `sentinel_password`.
     """
     is_cluster = env.boolean("REDIS_CLUSTER")
     url, plain = env.text("REDIS_URL"), _read_plain(env, is_cluster)
@@ -98,7 +98,7 @@ def _read_sentinels(env: Environment, is_impossible: bool) -> Address:
 
 
 def describe_channels_host(address: Address) -> dict[str, Any]:
-    """Returns the host that the layers of channels_redis need for an address. A cluster is represented by one node."""
+    """Returns an item for the option `hosts` of channels_redis. For a cluster, the item names the first node."""
     host = {name: value for name, value in address.items() if name not in {"nodes", "service", "sentinel_password"}}
     if "nodes" in address:
         host["host"], host["port"] = address["nodes"][0]

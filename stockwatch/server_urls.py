@@ -67,7 +67,7 @@ def _read_tls(env: Environment) -> dict[str, str]:
 
 
 def _read_limits(env: Environment) -> dict[str, str]:
-    """Returns the option that makes the server end each query that takes too long. Returns {} for pgbouncer."""
+    """Returns the option that makes PostgreSQL end long queries; {} with pgbouncer or without a time limit."""
     name = "DATABASE_STATEMENT_TIMEOUT"
     limit = env.duration(name, "30s", minimum="0s", maximum="24h")
     if not env.boolean("DATABASE_PGBOUNCER"):

@@ -104,7 +104,8 @@ GENERATOR_SEED = env.text("GENERATOR_SEED")
 GENERATOR_TICKERS = env.symbols("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")
 _base_prices = env.prices("GENERATOR_BASE_PRICES_")
 GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0} | _base_prices
-# What `make run` fills an empty table with, instead of the demonstration or its prices.
+# `make run` fills an empty table with RUNSTACK_TICKERS. If the list is empty, `make run` uses the tickers of the
+# demonstration. RUNSTACK_BASE_PRICES replaces base prices of the demonstration.
 RUNSTACK_TICKERS = GENERATOR_TICKERS if env.is_set("GENERATOR_TICKERS") else []
 RUNSTACK_BASE_PRICES = _base_prices
 GENERATOR_METRICS_PORT = env.integer("GENERATOR_METRICS_PORT", 0, maximum=65535)

@@ -43,12 +43,12 @@ class Alert(models.Model):
 
     `level`, `percent` and `window_seconds` belong to the condition; each is null if the kind does not use it.
 
-    The alert is armed at an update of its symbol. (`since_timestamp`, `since_seq_id`) is the order of the update at
-    which the alert was last armed or last fired. The engine ignores updates that are not newer. `arming` counts how
-    often the alert was armed. `silent_until`, in microseconds, is the time before which an update causes no firing.
+    Only an armed alert can fire. (`since_timestamp`, `since_seq_id`) are the time and the number of the update at which
+    the alert was last armed or last fired. The engine ignores updates that are not newer. `arming` counts how often the
+    alert was armed. `silent_until`, in microseconds, is the time before which an update causes no firing.
 
     `version` grows with each change, also with changes by the engine. `changed_at` is the time of the last change. The
-    engine finds changes by `changed_at`, so each change must set both.
+    engine finds changes by `changed_at`. So each change must increase `version` and set `changed_at`.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="alerts")
@@ -106,8 +106,9 @@ class Firing(models.Model):
     update of the symbol had arrived before.
 
     `received_at` is the time at which Kafka got the update, or null if it is unknown. The engine evaluated the update
-    at `evaluated_at` and began to write this row at `recorded_at`. `blind_us` says for how many microseconds the alert
-    was blind since it was armed; null if this is unknown. docs/alerts.md defines it.
+    at `evaluated_at` and began to write this row at `recorded_at`. `blind_us` says for how many microseconds the armed
+    alert was blind: it could not fire, for example because its source was disconnected; null if unknown.
+    docs/alerts.md says when an alert is blind.
     """
 
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="firings")
@@ -175,8 +176,8 @@ class AlertProgress(models.Model):
     """What the alert engine knows about a symbol after the newest update that it has evaluated.
 
     The engine writes this row after the alerts and firings of the symbol, about once a second. A restarted engine
-    continues with it. `price`, `timestamp`, `seq_id` and `source` belong to the newest update. `day` is the ordinal of
-    its market day. `reference` is the reference price of that day. `day_high` and `day_low` are the highest and the
+    continues after that update. `price`, `timestamp`, `seq_id` and `source` belong to the update. `day` is the ordinal
+    of its market day. `reference` is the reference price of that day. `day_high` and `day_low` are the highest and the
     lowest price of that day so far, `past_high` and `past_low` those of the 52 weeks before it. A price that the engine
     does not know is null.
     """

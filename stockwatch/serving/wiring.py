@@ -37,7 +37,10 @@ HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 
 
 RESERVED_FILES = 100
-"""How many file descriptors of a process are kept for HTTP, Redis and the database. Of a low limit, a fifth is kept."""
+"""How many file descriptors of a process are kept for HTTP, Redis and the database.
+
+If the process may open fewer than 500 files, a fifth of its file descriptors is kept.
+"""
 
 
 def read_max_per_process() -> int:

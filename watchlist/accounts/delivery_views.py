@@ -58,7 +58,7 @@ def show_delivery(request: HttpRequest) -> HttpResponse:
 
 
 def _change(request: HttpRequest, user: User, action: str) -> None:
-    """Makes a change that needs no answer but a message."""
+    """Removes a target or asks for a test message. Ignores an unknown action."""
     if action == "remove-webhook":
         remove_target(user, Channel.WEBHOOK)
         messages.success(request, "The webhook was removed.")

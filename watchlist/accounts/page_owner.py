@@ -1,6 +1,6 @@
 """Refuses requests from an open page that was made for a different account.
 
-After the person has signed in or out in another tab, such a page still shows the lists of the earlier account.
+For example, a person signs out in one tab. A page that is open in another tab still shows the lists of the account.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ VALID_ID = re.compile(r"[A-Za-z0-9._+/=-]{1,128}")
 
 
 def choose_request_id(sent: str | None, client: Sequence[Any] | None, trusted: Sequence[str] = ()) -> str:
-    """Returns the id in the header X-Request-ID if a trusted proxy sent the request, otherwise a new id.
+    """Returns the id in the header X-Request-ID if a trusted proxy sent a valid one, otherwise a new id.
 
     `sent` is the value of the header. `client` is the pair (address, port) of the peer. `trusted` holds the networks of
     trusted proxies.

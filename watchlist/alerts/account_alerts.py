@@ -1,7 +1,7 @@
 """Creates, pauses, resumes, deletes and lists the alerts of one account.
 
-The alert engine reads these changes within a second. Each change increases `Alert.version`, so that the engine does not
-write a firing of the state before the change.
+The alert engine reads these changes within a second. Each change increases `Alert.version`. By the version, the engine
+notices that a firing belongs to the state before the change, and does not write the firing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -208,9 +208,10 @@ def _read_market(ticker: Ticker, condition: Condition, now: datetime) -> Market:
 
 
 def _arm(market: Market, condition: Condition, arming: int = 0) -> tuple[dict[str, Any], bool]:
-    """Returns the fields of an alert that is armed in a market, and whether its condition is true already.
+    """Returns the fields that arm an alert at the prices of `market`, and whether its condition is true already.
 
-    `arming` is the last arming number of the alert. An alert that is not armed here is armed by a later update.
+    `arming` says how often the alert was armed before. If the alert cannot be armed at these prices, the field `side`
+    is Side.NONE. The engine then arms the alert at a later update.
     """
     side, quote = find_side(condition, market), market.quote
     timestamp, seq_id = (market.now, 0) if quote is None else quote.order

@@ -29,9 +29,9 @@ class Calendar(Protocol):
 
 
 class AlertStates:
-    """The states of all alerts, by slot, and the changes and firings since the last `take`.
+    """The states of all alerts, and the changes and firings since the last `take`.
 
-    `firings` are in the order in which they happened.
+    A slot is the index of an alert in the arrays of `table`. `firings` are in the order in which they happened.
     """
 
     def __init__(self, calendar: Calendar) -> None:
@@ -90,7 +90,10 @@ class AlertStates:
         return State.ACTIVE
 
     def fire_silence(self, watch: Watch, slot: int) -> State:
-        """Fires an alert on missing prices if `is_due`. The firing contains the newest update of the symbol."""
+        """Fires an alert on missing prices if `is_due` is true. Returns the new state.
+
+        The firing contains the newest update of the symbol.
+        """
         table = self.table
         if not self.is_due(watch, slot):
             return State.ACTIVE
@@ -102,7 +105,10 @@ class AlertStates:
         return State.FIRED if table.repeat(slot) is Repeat.ONCE else State.ACTIVE
 
     def is_due(self, watch: Watch, slot: int) -> bool:
-        """Returns whether an alert on missing prices may fire if no update follows the newest one for its minutes."""
+        """Returns whether an alert on missing prices may fire when its minutes without an update are over.
+
+        The caller must find out whether the minutes are over. Returns False for other alerts.
+        """
         table = self.table
         is_armed = table.sides[slot] != NONE or table.since(slot) < watch.order
         ends = watch.timestamp + table.minutes[slot] * MINUTE_US
@@ -111,16 +117,16 @@ class AlertStates:
         return bool(table.conditions[slot] & SILENCE) and is_armed and not is_over and not is_silent
 
     def settle_all(self, watch: Watch, slots: Iterable[int], update: Update) -> None:
-        """Adapts alerts to levels that have moved. An alert whose level the price has reached is disarmed silently."""
+        """Calls `settle` for each alert that was armed before `update` and has a level."""
         for slot in slots:
             level = watch.level(self.table, slot)
             if level is not None and self.table.since(slot) < update.order:
                 self.settle(slot, level, update.price, update.order)
 
     def settle(self, slot: int, level: float, price: float, order: Order) -> None:
-        """Adapts the state of an alert after its level has moved. The alert does not fire.
+        """Arms or disarms an alert after its level has moved. The alert does not fire.
 
-        An alert whose level the price has reached already is disarmed. Any other alert is armed.
+        The alert is armed on the side of its level on which `price` is. It is disarmed if it cannot fire from there.
         """
         if is_reached(self.table.sides[slot], level, price):
             self._set_side(slot, NONE, order)

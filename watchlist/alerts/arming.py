@@ -18,7 +18,7 @@ ALWAYS_ARMED = {
 }
 """A dict from kind to side, for the kinds that are armed at any price.
 
-No price is beyond the highest or the lowest price so far.
+For example, an alert on new highs is armed BELOW, because no price is above the highest price so far.
 """
 
 
@@ -54,9 +54,9 @@ class Market(msgspec.Struct, frozen=True):
 
 
 def find_side(condition: Condition, market: Market) -> Side:
-    """Returns the side of its level on which an alert is armed.
+    """Returns on which side of its level an alert is armed.
 
-    Returns Side.NONE if the condition is true already, or if prices are missing to decide this.
+    Returns Side.NONE if the condition is true already, or if a price that decides this is unknown.
     """
     quote = market.quote
     if condition.kind in ALWAYS_ARMED:
@@ -78,7 +78,7 @@ def is_true(condition: Condition, market: Market) -> bool:
 
 
 def side_at(kind: Kind, value: float, price: float, reference: float) -> Side:
-    """Returns the side of its level on which `price` arms an alert with a level or a percentage.
+    """Returns on which side of its level `price` arms an alert with a level or a percentage.
 
     Returns Side.NONE if the condition is already true. Such an alert is armed later, when the condition is false again.
     """

@@ -25,9 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 def find_reasons(client: redis.Redis, sources: Mapping[str, str], now: float) -> Mapping[str, str]:
-    """Returns a dict from symbol to the reason why its alerts are blind. Other symbols are missing.
+    """Returns a dict from symbol to the reason why its alerts cannot fire now.
 
-    `sources` is a dict from symbol to source. `now` is in unix seconds. A reason is a sentence to show to a person.
+    Symbols whose alerts can fire are missing. `sources` is a dict from symbol to source. `now` is in unix seconds. A
+    reason is a sentence to show to a person.
     """
     if reason := read_engine_reason(client, now):
         return dict.fromkeys(sources, reason)
@@ -46,7 +47,10 @@ def read_engine_reason(client: redis.Redis, now: float) -> str:
 
 
 def count_blind(counts: Mapping[str, int], states: Mapping[str, FeedState]) -> int:
-    """Returns how many alerts have a source that is not connected. `counts` is a dict from source to alerts."""
+    """Returns how many alerts have a source that is not connected.
+
+    `counts` is a dict from source to its number of alerts. A source that is not in `states` counts as connected.
+    """
     return sum(count for source, count in counts.items() if source in states and states[source].state != CONNECTED)
 
 

@@ -51,7 +51,7 @@ class AlertOptions(msgspec.Struct, frozen=True):
 
 
 def check_options(options: AlertOptions, now: datetime) -> AlertOptions:
-    """Returns the options with a tidy note. The cooldown is 0 if the alert does not repeat with Repeat.EACH.
+    """Returns the options with a tidy note. The cooldown is 0 if `repeat` is not Repeat.EACH.
 
     Raises BadAlert if an option is not allowed. The text of the error is a sentence to show to the person.
     """
@@ -111,9 +111,10 @@ def level_of(kind: Kind, value: float, reference: float) -> float:
 
 
 def percent_level(reference: float, percent: float) -> float:
-    """Returns the price that differs from the reference price by a percentage, with 12 digits.
+    """Returns the price that is `percent` above the reference price, rounded to 12 digits.
 
-    Without rounding, 10% above 50 would be slightly more than 55, and a price of 55 would not reach it.
+    A negative percent means below. Without rounding, 10% above 50 would be slightly more than 55. An alert would then
+    not fire at a price of 55.
     """
     return float(f"{reference * (1 + percent / 100):.12g}")
 

@@ -1,4 +1,4 @@
-"""Stores in Redis how far each alert engine is behind, where pages read it.
+"""Stores in Redis how far each alert engine is behind. Pages show this to people.
 
 The Redis hash `alerts:engines` has a field per engine with the JSON of an EngineState.
 """

@@ -31,7 +31,7 @@ During a transaction no other process can write to SQLite.
 """
 
 FOLLOW_OVERLAP = timedelta(seconds=10)
-"""How much earlier than the newest known change to look for changes.
+"""How far before the newest known change the engine looks for changes that it has missed.
 
 A transaction may end some time after its `changed_at`, and the clocks of two machines may differ.
 """
@@ -56,7 +56,7 @@ SkipAlert = Callable[[int, int], None]
 """Is called with the id and the version of an active alert that the engine cannot use."""
 
 FindBlindness = Callable[[FiringEvent, int, int], int | None]
-"""Returns for how long the alert of a firing was blind between two times, all in microseconds; None if unknown."""
+"""Returns for how many microseconds the alert of a firing could not fire between two times; None if unknown."""
 
 
 class Results(NamedTuple):
@@ -235,7 +235,7 @@ def _make_firing(event: FiringEvent, blind_us: int | None, evaluated_at: datetim
 
 
 def _write_progress(progress: Sequence[Progress]) -> None:
-    """Writes the progress of symbols, except where another engine is further, because it has evaluated the symbol."""
+    """Writes the progress of symbols. Skips a symbol for which another engine has written newer progress."""
     names = Progress.__struct_fields__
     known = AlertProgress.objects.select_for_update().order_by("symbol") if progress else AlertProgress.objects.none()
     orders = {row[0]: row[1:] for row in known.values_list("symbol", "timestamp", "seq_id")}
@@ -269,7 +269,7 @@ def _make_records(rows: Iterable[tuple[Any, ...]], skip: SkipAlert) -> list[Aler
 
 
 def _make_record(row: tuple[Any, ...]) -> AlertRecord | None:
-    """Returns None if the row has a value that the engine cannot use."""
+    """Returns the alert in a row of COLUMNS; None if the engine cannot use one of the values."""
     pk, version, symbol, kind, level, percent, window, *rest = row
     repeat, cooldown, expires_at, side, arming, *since, silent_until = rest
     expires = 0 if expires_at is None else (expires_at - EPOCH) // timedelta(microseconds=1)

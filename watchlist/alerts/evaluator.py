@@ -50,7 +50,7 @@ class Evaluator:
 
     @property
     def size(self) -> int:
-        """The bytes of the index: all arrays with an item per alert."""
+        """The size in bytes of all arrays that hold an item for each alert."""
         ladders = [ladder for watch in self._numbered for ladder in watch.ladders]
         return self._table.size + sum(12 * len(ladder) for ladder in [*ladders, self._expiries])
 
@@ -75,7 +75,7 @@ class Evaluator:
         self._apply_reached(watch, update, received_ms)
 
     def _turn(self, watch: Watch, update: Update, source: str) -> None:
-        """Begins the market day or the bar of an update."""
+        """Begins the bar of an update, and its market day if the day or the source is new."""
         is_same = source == watch.source
         if update.timestamp >= watch.day_ends or not is_same:
             self._begin_day(watch, update, source)
@@ -122,7 +122,7 @@ class Evaluator:
         return state is State.ACTIVE
 
     def put(self, record: AlertRecord) -> None:
-        """Adds an alert, or replaces the alert with the same id. Evaluates the kept updates that are newer than it."""
+        """Adds or replaces an alert. Then evaluates the recent updates that are newer than its last arming."""
         watch = self._watch(record.symbol)
         if record.kind is DAY_PERCENT and watch.timestamp and watch.reference is None:
             self._look_up_reference(watch)
@@ -166,10 +166,10 @@ class Evaluator:
         return 0 if slot == NOT_FOUND else self._table.versions[slot]
 
     def expire(self, until: int, *, everywhere: bool = True) -> None:
-        """Finishes all alerts that expire at or before `until`.
+        """Finishes the alerts that expire at or before `until`.
 
-        `everywhere` says whether all updates up to `until` were evaluated. If not, or if missing prices may still fire
-        an alert, the alert is finished only after an update of its symbol that is RECENT_US newer than the expiry.
+        `everywhere` says whether all updates up to `until` were evaluated. An alert that can still fire stays. Such an
+        alert is finished when its symbol has an update that is at least RECENT_US newer than the expiry.
         """
         for slot in self._expiries.reached(until):
             watch = self._numbered[self._table.watches[slot]]
@@ -220,7 +220,7 @@ class Evaluator:
     def _begin_day(self, watch: Watch, update: Update, source: str) -> None:
         """Begins the market day of an update. Alerts with a percentage get new levels.
 
-        The reference price is the last price if the last price is from the day before. Any other one is looked up.
+        If the last price is from the day before, it becomes the reference price. Otherwise one is looked up.
         """
         days = self._calendar.of(source)
         day = days.day_at(update.timestamp)

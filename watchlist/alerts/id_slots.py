@@ -1,6 +1,6 @@
 """Finds the slot of an alert by the alert's id, in 6 to 12 bytes per alert. Pure.
 
-A dict would need about 100 bytes per alert.
+A slot is the index of an alert in the arrays of the caller. A dict would need about 100 bytes per alert.
 """
 
 from array import array

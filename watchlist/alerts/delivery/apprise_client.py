@@ -16,13 +16,16 @@ from watchlist.alerts.delivery.turns import Turn
 from watchlist.errors import AppriseMissing, BadTarget
 
 MAX_LINES = 10
-"""How many firings a message names. Some services accept 2,000 characters."""
+"""The most firings that a message lists, because some services accept only 2,000 characters."""
 
 log = structlog.get_logger(__name__)
 
 
 class AppriseClient:
-    """Sends messages to the services whose schemes are in `allowed`. Thread-safe. Raises AppriseMissing."""
+    """Sends messages to the services whose schemes are in `allowed`. Thread-safe.
+
+    Raises AppriseMissing if `allowed` is not empty and the package is not installed.
+    """
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = allowed
@@ -36,7 +39,7 @@ class AppriseClient:
                 ) from error
 
     def send(self, turn: Turn, site_url: str) -> Outcome:
-        """Sends one message about all firings of a turn. All failures are outcomes."""
+        """Sends one message about all firings of a turn. Returns an Outcome also after a failure."""
         try:
             url = check_apprise_url(turn.receiver.address, self._allowed)  # the operator may have changed the setting
         except BadTarget:

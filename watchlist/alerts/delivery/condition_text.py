@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def describe_condition(firing: DueFiring) -> str:
-    """Returns the condition of the alert, such as `at or above 150.00`. A kind without a text is named as it is."""
+    """Returns the condition of the alert, such as `at or above 150.00`. For an unknown kind, returns its name."""
     level = "a level" if firing.level is None else write_number(firing.level, firing.decimals)
     percent = "a change" if firing.percent is None else write_percent(firing.percent)
     window = _write_seconds(firing.window_seconds or 0)

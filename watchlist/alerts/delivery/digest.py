@@ -6,7 +6,7 @@ from watchlist.alerts.delivery.condition_text import describe_condition, describ
 from watchlist.alerts.delivery.turns import DueFiring
 
 MAX_LINES = 100
-"""How many firings a message names. Of the others it gives the number."""
+"""The most firings that a message lists. Further firings are only counted."""
 
 MAX_SUBJECT_SYMBOLS = 3
 TEST_TEXT = "This is the test message that you asked for. Messages reach you."

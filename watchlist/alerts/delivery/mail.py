@@ -15,7 +15,7 @@ PERMANENT_CODES = range(500, 600)
 
 
 def send_mail(turn: Turn, site_url: str) -> Outcome:
-    """Sends one e-mail about all firings of a turn. All failures are outcomes."""
+    """Sends one e-mail about all firings of a turn. Returns an Outcome also after a failure."""
     try:
         validate_email(turn.receiver.address)
     except ValidationError:
@@ -28,7 +28,7 @@ def send_mail(turn: Turn, site_url: str) -> Outcome:
 
 
 def make_mail(turn: Turn, site_url: str) -> EmailMessage:
-    """Returns the e-mail of a turn, with links to the alerts and to stop e-mails."""
+    """Returns the e-mail of a turn, with a link to the alerts and a link that stops such e-mails."""
     token = make_stop_token(turn.receiver.owner_pk, turn.receiver.address)
     stop_url = f"{site_url}/settings/delivery/stop/{token}/"
     links = [f"Your alerts: {site_url}/alerts/", f"No more e-mails about alerts: {stop_url}"]
@@ -40,8 +40,8 @@ def make_mail(turn: Turn, site_url: str) -> EmailMessage:
 def judge_error(error: Exception) -> Outcome:
     """Returns the outcome of a failed e-mail.
 
-    Only a refusal of the recipient or of the text is final. Wrong credentials and an unknown sender are mistakes of the
-    operator, who may correct them within the hour.
+    If the mail server refuses the recipient or the text with a code 5xx, no other attempt follows. All other errors
+    lead to another attempt. For example, the operator may correct wrong credentials meanwhile.
     """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]

@@ -1,7 +1,8 @@
 """Reads deliveries that are due from the database, and writes how their attempts ended.
 
-A sender first leases the lane of a receiver. So two senders never send to one receiver at the same time. What a killed
-sender did not finish is sent again when its lease has ended.
+Each receiver, such as an e-mail address, has a lane: a row that a sender leases before it sends to the receiver. So two
+senders never send to one receiver at the same time. If a sender is killed, its leases end after some time. Another
+sender then sends what was not finished.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ CHANNELS = (Channel.EMAIL, Channel.WEBHOOK, Channel.APPRISE)
 """The channels that the sender serves. Pages show firings by themselves."""
 
 MAX_FIRINGS: Mapping[Channel, int] = {Channel.EMAIL: 1000, Channel.WEBHOOK: 20, Channel.APPRISE: 1000}
-"""How many firings one turn has at most. After each turn of a webhook, other receivers get theirs."""
+"""The most firings that a sender sends to one receiver before it goes on with other receivers."""
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 COLUMNS = {
@@ -47,7 +48,7 @@ COLUMNS = {
         )
     },
 }
-"""The columns of a due firing, by the fields of DueFiring."""
+"""A dict from field of DueFiring to the column of that field in a query of deliveries."""
 
 
 class DueLane(NamedTuple):
@@ -84,9 +85,9 @@ def translate_errors() -> AbstractContextManager[None]:
 def find_due(now: datetime, gather: timedelta) -> list[DueLane]:
     """Returns the receivers with due deliveries or test messages. Raises OutboxUnavailable.
 
-    Receivers that were not served for the longest time come first, so that slow ones with many firings delay no other.
-    Receivers whose lane is leased or rests are left out. E-mails wait `gather` longer, so that firings of the same
-    moment come in one e-mail.
+    The receiver that was served longest ago comes first, so that slow receivers with many firings delay no other. The
+    result has no receiver to which another sender sends now, or whose lane rests after a message. An e-mail is sent
+    `gather` after it is due, so that firings of the same moment come in one e-mail.
     """
     email = Channel.EMAIL.value
     with translate_errors():
@@ -144,7 +145,10 @@ def delete_old_lanes(before: datetime) -> None:
 
 
 def read_turn(due: DueLane, now: datetime) -> Turn:
-    """Returns what is due for a receiver. The address of the receiver is empty if there is none any more."""
+    """Returns what is due for a receiver.
+
+    The address of the receiver is empty if it can get nothing, for example after the person has stopped the e-mails.
+    """
     with translate_errors():
         owner = User.objects.filter(pk=due.owner_pk).first()
         target = DeliveryTarget.objects.filter(owner=due.owner_pk, channel=due.channel.value).first()
@@ -169,7 +173,7 @@ def count_backlog() -> Backlog:
 
 
 def waiting_deliveries() -> QuerySet[Delivery]:
-    """Returns a query of all deliveries by the channels of the sender that are not finished."""
+    """Returns a query of all unfinished deliveries by CHANNELS."""
     return Delivery.objects.filter(
         state=DeliveryState.WAITING.value, channel__in=[channel.value for channel in CHANNELS]
     ).order_by()

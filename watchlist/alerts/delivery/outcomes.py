@@ -61,7 +61,10 @@ def judge_status(status: int, reason: str, retry_after: str, now: datetime) -> O
 
 
 def read_retry_after(text: str, now: datetime) -> float | None:
-    """Returns the seconds of a `Retry-After` header, which has a number or a date; None if it is not valid."""
+    """Returns how many seconds a `Retry-After` header asks to wait; None if the header is not valid.
+
+    The header contains a number of seconds, or the date of the next attempt.
+    """
     text = text.strip()
     if text.isascii() and text.isdecimal() and len(text) <= MAX_WAIT_DIGITS:
         return float(text)
@@ -73,16 +76,16 @@ def read_retry_after(text: str, now: datetime) -> float | None:
 
 
 def backoff_seconds(failures: int, rng: Random) -> float:
-    """Returns the wait after a number of failed attempts, which is at least 1. The wait is partly random."""
+    """Returns the seconds to wait after `failures` failed attempts, partly random. `failures` is at least 1."""
     ceiling = min(FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 10), MAX_WAIT_SECONDS)
     return rng.uniform(ceiling / 2, ceiling)
 
 
 def next_attempt(outcome: Outcome, wait: float, fired_at: datetime, now: datetime) -> datetime | None:
-    """Returns when a delivery is tried again; None if it is not.
+    """Returns when a delivery is tried again; None if it is not tried again.
 
-    `wait` is the computed wait in seconds. The next attempt is within RETRY_PERIOD after the firing, also if the
-    receiver asks for a longer wait: then the delivery has failed.
+    `wait` is the result of `backoff_seconds`. If the receiver asked for a longer wait, the longer wait counts. No
+    attempt is later than RETRY_PERIOD after the firing.
     """
     if outcome.result not in {Result.RETRY, Result.RETRY_ALL}:
         return None

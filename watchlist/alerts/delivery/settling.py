@@ -47,7 +47,10 @@ def settle(report: Report, now: datetime, rng: Random) -> tuple[int, int]:
 
 
 def _retry_all(report: Report, now: datetime, rng: Random) -> tuple[int, int]:
-    """Postpones everything that is due for the receiver. The wait grows with each attempt that it does not answer."""
+    """Postpones all due deliveries of the receiver. Gives up those whose RETRY_PERIOD is over.
+
+    The wait grows with each attempt at which the receiver takes no messages.
+    """
     outcome, receiver = report.outcome, report.turn.receiver
     if not report.firings:  # a test message changes nothing else
         return 0, 0
@@ -67,7 +70,7 @@ def _retry_all(report: Report, now: datetime, rng: Random) -> tuple[int, int]:
 def _retry(
     firings: Sequence[DueFiring], outcome: Outcome, wait: float | None, now: datetime, rng: Random
 ) -> tuple[int, int]:
-    """Plans the next attempt of each firing, or gives up the firing if its time is over.
+    """Plans the next attempt of each firing. Gives up a firing if RETRY_PERIOD would be over by then.
 
     Returns how many firings are tried again, and how many are given up.
     """

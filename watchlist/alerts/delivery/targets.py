@@ -15,10 +15,10 @@ from watchlist.alerts.delivery.webhooks.webhook_url import check_webhook_url
 from watchlist.delivery_models import MAX_URL_LENGTH, STOP_ALL, DeliveryLane, DeliveryTarget
 
 OLD_SECRET_LIFETIME = timedelta(hours=24)
-"""How long webhooks are also signed with the secret before the newest one."""
+"""How long webhooks are also signed with the old secret after the secret was replaced."""
 
 TEST_TIMEOUT = timedelta(minutes=2)
-"""After this time, a test message that no sender has sent may be asked for again."""
+"""If no sender has sent a test message within this time, the person can ask for it again."""
 
 
 def find_target(owner: User, channel: Channel) -> DeliveryTarget | None:
@@ -70,7 +70,7 @@ def remove_target(owner: User, channel: Channel) -> None:
 def rotate_secret(owner: User, now: datetime) -> str | None:
     """Replaces the secret of the webhook and returns it; None if there is no webhook.
 
-    The old secret stays valid for OLD_SECRET_LIFETIME, so that the receiver loses no webhook before it uses the new
+    During OLD_SECRET_LIFETIME, webhooks are signed with both secrets. So the receiver has time to change to the new
     secret.
     """
     targets = DeliveryTarget.objects.select_for_update().filter(owner=owner, channel=Channel.WEBHOOK.value)
@@ -107,7 +107,8 @@ def has_stopped_emails(target: DeliveryTarget | None, address: str) -> bool:
 def set_emails_stopped(owner_pk: int, address: str, is_stopped: bool) -> bool:
     """Stops or resumes the e-mails of an account to an address. Returns whether the e-mails are stopped now.
 
-    A stop for another address of the account stays, so that nobody can undo a stop by changing the address.
+    E-mails to other addresses stay stopped if their readers have stopped them. So nobody can undo a stop by changing
+    the address of the account.
     """
     if not User.objects.filter(pk=owner_pk).exists():
         return True

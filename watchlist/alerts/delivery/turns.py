@@ -1,4 +1,4 @@
-"""Defines what the sender delivers in one turn of a lane. Pure."""
+"""Defines what the sender delivers to one receiver at a time. Pure."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from watchlist.alerts.delivery.outcomes import Outcome
 class DueFiring(msgspec.Struct, frozen=True):
     """A firing to deliver, with its alert. `watchlist.alert_models` explains the fields.
 
-    `attempts` counts the attempts before. `fired_level` is the level that the price reached, `level` the level of the
+    `attempts` counts the earlier attempts. `fired_level` is the level that the price reached, `level` the level of the
     alert's condition.
     """
 
@@ -54,10 +54,11 @@ class Receiver(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What one sender delivers to one receiver while it holds the lane of the receiver.
+    """What one sender delivers to one receiver before it goes on with another receiver.
 
-    `test` is the id of the test message that the person asked for; empty if there is none. `failures` is the number of
-    attempts that the receiver did not answer before.
+    `lane` is the key of the lease that keeps other senders from the receiver. `test` is the id of the test message that
+    the person asked for; empty if there is none. `failures` counts the last attempts in a row at which the receiver
+    took no messages.
     """
 
     lane: str

@@ -22,7 +22,7 @@ NO_PRICES = PriceRange(inf, -inf)
 """The range before the first price."""
 
 UNKNOWN = PriceRange(-inf, inf)
-"""A range that no price leaves."""
+"""An infinite range, so that no price is a new low or high."""
 
 
 class Extremes:
@@ -32,11 +32,10 @@ class Extremes:
     `past` is the range of the PAST_DAYS days before, UNKNOWN until an alert needs it. `has_alerts` says that
     there were alerts on new highs or lows, and `is_past_wanted` that one of them needed `past`.
 
-    `beaten` is a dict with the conditions that the newest update of `add` or `recall` fulfils. The value of a condition
-    is the lowest or highest price before this update.
+    `beaten` is a dict from condition to price, about the update of the last call of `add` or `recall`. For example,
+    {DAY_HIGH: 150.0} says that the update is a new high of the day, and that the high before was 150.
 
-    `ladders` is a dict from condition to the alerts. There, the level of an alert is the time before which the alert
-    is silent.
+    `ladders` is a dict from condition to its alerts, sorted by the time before which an alert must not fire again.
     """
 
     __slots__ = ("_kept", "beaten", "day_high", "day_low", "has_alerts", "is_past_wanted", "ladders", "past")

@@ -27,7 +27,7 @@ def read_references(tickers: Sequence[Ticker], now: datetime) -> dict[str, float
 
 
 def read_levels(alerts: Sequence[Alert], now: datetime) -> Mapping[int, float | None]:
-    """Returns a dict from the id of each alert to the level beside it on the page of alerts; None without a level."""
+    """Returns a dict from alert id to the level that a page shows; None if there is no level to show."""
     days = read_days(sorted({alert.ticker.symbol for alert in alerts}), now)
     yearly = {alert.ticker.symbol for alert in alerts if alert.kind in (Kind.YEAR_HIGH, Kind.YEAR_LOW)}
     years = read_year_ranges(sorted(yearly), now)

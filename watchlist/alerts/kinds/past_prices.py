@@ -24,9 +24,10 @@ class PastPrices:
         self._find_closes = find_closes
 
     def find(self, watch: Watch, source: str, day: int) -> tuple[PriceRange, PriceRange]:
-        """Returns two ranges of a symbol: of the market day that begins, and of the days before.
+        """Returns two price ranges of a symbol: of the market day `day`, and of the PAST_DAYS days before.
 
-        The day has no prices yet, unless the evaluation begins in the middle of the day.
+        Call this method before the first update of `day` is evaluated. If `source` is new, the evaluation may begin in
+        the middle of the day. Then the prices of the day so far are looked up.
         """
         follows = source == watch.source
         prices = None if follows else self._find_range(watch.symbol, source, day, day)
@@ -84,5 +85,5 @@ class PastPrices:
 
 
 def make_range(high: float | None, low: float | None) -> PriceRange | None:
-    """Returns a range; None if it has no prices."""
+    """Returns the range from `low` to `high`; None if one of the two prices is None."""
     return None if high is None or low is None else PriceRange(low, high)

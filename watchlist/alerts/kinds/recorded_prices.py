@@ -66,7 +66,10 @@ def read_range(symbol: str, source: str, first: int, last: int) -> PriceRange | 
 
 
 def read_minutes(symbol: str, source: str, until: int) -> list[Close]:
-    """Returns the newest update of each saved minute since a day before `until`, and of the minute before these."""
+    """Returns the newest update of each saved minute from a day before `until` on.
+
+    Also returns the newest update of the last saved minute before that time.
+    """
     first = until // MINUTE_US - WINDOW_MINUTES
     with translate_errors():
         tape = Tape.objects.filter(symbol=symbol, source=source).values_list("pk", flat=True).first()
@@ -81,7 +84,10 @@ def read_minutes(symbol: str, source: str, until: int) -> list[Close]:
 
 
 def read_ring(ring: bytes, newest_second: int, layout: BarRing = SECONDS) -> list[Close]:
-    """Returns the newest update of each second in a ring whose newest bar is that of `newest_second`."""
+    """Returns the newest update of each second in a ring buffer of bars.
+
+    `newest_second` is the unix time at which the newest bar in the buffer begins.
+    """
     first = newest_second - layout.slots + 1
     data = b"".join(ring[begin : end + 1] for begin, end in layout.byte_ranges(first, newest_second))
     slots = layout.unpack(data, first, newest_second)

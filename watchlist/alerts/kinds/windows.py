@@ -1,8 +1,8 @@
 """Computes how much a price has changed within a window of time, and holds the alerts on such changes. Pure.
 
-The change is relative to the base: the price of the newest update before the beginning of the window. The window begins
-its length before the beginning of the running bar. A bar lasts a second if the window is shorter than LONG_SECONDS, and
-otherwise a minute. So the base stays the same until the next bar begins.
+The change is relative to the base: the price of the newest update before the beginning of the window. A window of five
+minutes begins five minutes before the beginning of the running bar. So the base stays the same until the next bar
+begins. A bar lasts a second if the window is shorter than LONG_SECONDS, and otherwise a minute.
 """
 
 from array import array
@@ -17,10 +17,10 @@ from watchlist.alerts.records import Close
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 LONG_SECONDS = 600
-"""The length from which on a window uses bars of a minute. Redis holds ten minutes of bars of a second."""
+"""Windows of at least this length use bars of a minute, because Redis holds bars of a second for ten minutes only."""
 
 MAX_DELAY_US = 10 * SECOND_US
-"""A late update that is older than this, compared with the newest one, counts for nothing in windows."""
+"""Windows ignore a late update that is older than the newest update of its symbol by more than this time."""
 
 
 class Trail:
@@ -49,7 +49,10 @@ class Trail:
         self._timestamps[at], self._seq_ids[at], self._prices[at] = timestamp, seq_id, price
 
     def drop_old(self, timestamp: int) -> None:
-        """Drops bars that no update from this time on needs. One bar before the kept time stays: its price holds on."""
+        """Drops bars that no update from this time on needs.
+
+        One bar before the kept time stays, because its price is valid until the next bar.
+        """
         count = bisect_left(self._timestamps, timestamp - self._kept_us) - 1
         if count > 0:
             for column in (self._timestamps, self._seq_ids, self._prices):
@@ -70,8 +73,8 @@ class Window:
     """The alerts on changes of one symbol within one length of time, sorted by percent.
 
     `rising` and `falling` hold the armed alerts. `below` holds the alerts that a price below their level arms again.
-    `above` holds the alerts that a price above their level arms again. `base` belongs to the running bar; None if the
-    base is unknown.
+    `above` holds the alerts that a price above their level arms again. `base` is the price with which
+    prices of the running bar are compared; None if unknown.
     """
 
     __slots__ = ("_length_us", "_trail", "above", "base", "below", "falling", "rising")
@@ -90,7 +93,7 @@ class Window:
         return self.below if is_rise else self.above
 
     def base_at(self, timestamp: int) -> float | None:
-        """Returns the base of an update with this time; None if it is unknown."""
+        """Returns the price with which an update of this time is compared; None if unknown."""
         bar_us = self._trail.bar_us
         return self._trail.price_before(timestamp // bar_us * bar_us - self._length_us)
 
@@ -125,7 +128,7 @@ class Windows:
     def __init__(self) -> None:
         self.by_length: dict[int, Window] = {}
         self.turns_at: float = inf
-        """The time of the next update that may have another base."""
+        """The time at which the next bar begins, and with it another base; infinite without windows."""
         self._trails: dict[int, Trail] = {}
 
     @property
@@ -148,7 +151,7 @@ class Windows:
         return self.by_length[minutes]
 
     def add(self, close: Close) -> None:
-        """Adds an update. Only the newest update of each bar must be added."""
+        """Adds an update. It is enough to add the newest update of each bar."""
         for trail in self._trails.values():
             trail.add(close)
 
@@ -162,7 +165,7 @@ class Windows:
         self.turns_at = (timestamp // bar_us + 1) * bar_us if bar_us else inf
 
     def replace(self, closes: Iterable[Close]) -> None:
-        """Forgets all prices, for example those of another source, and adds these."""
+        """Forgets all prices, for example those of another source. Then adds `closes`."""
         for trail in self._trails.values():
             trail.clear()
         for close in closes:

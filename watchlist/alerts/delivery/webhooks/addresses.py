@@ -17,14 +17,14 @@ REFUSED_NETWORKS: tuple[Network, ...] = tuple(
         *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
     )
 )
-"""Networks that are not public. The list does not depend on the version of Python, as `is_global` does."""
+"""Networks that are not public. Unlike `is_global`, the list is the same in all versions of Python."""
 
 PUBLIC_IPV6 = IPv6Network("2000::/3")
 """All public IPv6 addresses. NAT64, loopback, link-local and multicast addresses are not in this network."""
 
 
 def read_address(text: str) -> Address:
-    """Returns an IP address. An IPv6 address that stands for an IPv4 address becomes the latter. Raises ValueError."""
+    """Returns the IP address in a text. For `::ffff:192.0.2.1`, returns 192.0.2.1. Raises ValueError."""
     address = ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

@@ -1,7 +1,7 @@
 """Sends a webhook: one POST request to an address that was checked before.
 
-The host name is looked up once. The connection goes to an address from this lookup, so that a second answer of the name
-server cannot lead it elsewhere. TLS and the `Host` header still use the name.
+The host name is looked up once, and the connection goes to an address from this lookup. A second lookup could lead to
+an address that was not checked. TLS and the `Host` header still use the name.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 3.0
 """The time limit of a whole attempt, from the lookup of the name to the status of the answer."""
 
 MAX_ADDRESSES = 3
-"""How many addresses of a name are tried if they accept no connection."""
+"""To how many addresses of a host name one attempt tries to connect, one after another."""
 
 
 class WebhookClient:
@@ -43,7 +43,7 @@ class WebhookClient:
         self._clock = clock
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Makes one attempt. Takes at most TIMEOUT_SECONDS. All failures are outcomes."""
+        """Makes one attempt of at most TIMEOUT_SECONDS. Returns an Outcome also after a failure."""
         deadline = self._clock() + TIMEOUT_SECONDS
         try:
             target = httpx.URL(url)

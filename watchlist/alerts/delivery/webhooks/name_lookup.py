@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from watchlist.alerts.delivery.webhooks.addresses import Address, read_address
 
 Resolve = Callable[[str, int], Sequence[str]]
-"""Returns the texts of the addresses of a host name and a port. Raises OSError."""
+"""Returns the IP addresses of a host name as texts. Takes the name and a port. Raises OSError."""
 
 MAX_LOOKUPS = 64
 """How many lookups may run at once. A lookup that takes too long goes on after its caller has given up."""
