@@ -52,7 +52,7 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
 
 class BusyHashesMiddleware(MiddlewareMixin):
-    """Answers with 503 if a password was not checked, because too many others are being checked."""
+    """Answers with 503 if too many passwords are being checked at once."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, TooManyHashes):

@@ -7,7 +7,10 @@ from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker in a list: attributes of a `feeds.models.Ticker`, and the owner's note or empty."""
+    """A ticker in a list, as a page shows it.
+
+    `note` is the note of the list's owner about the ticker. The other fields are those of `feeds.models.Ticker`.
+    """
 
     symbol: str
     name: str

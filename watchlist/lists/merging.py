@@ -33,9 +33,11 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
     """Adds new lists after a person's lists. A new list whose name is taken gets a number, such as `Tech 2`.
 
-    If the person has a list with the same name and symbols, this list gets the notes of the new list, unless two notes
-    about a symbol differ. Returns three values: all lists of the person, the names of the added lists, and the new
-    lists for which there was no room.
+    A new list is not added if the person has a list with equal name, symbols and notes. A missing note counts as equal.
+    The person's list then gets the notes that it lacks.
+
+    Returns three values: all lists of the person, the names of the added lists, and the new lists for which there was
+    no room.
     """
     names: list[str] = []
     left_out: list[NamedList] = []

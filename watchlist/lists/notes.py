@@ -5,7 +5,10 @@ from watchlist.lists.visibility import is_visible
 
 MAX_NOTE_LENGTH = 200
 MAX_TYPED_LENGTH = 4 * MAX_NOTE_LENGTH
-"""The maximum length of a typed note. Removing spaces can make a longer text short enough."""
+"""The maximum length of a note as the person typed it.
+
+MAX_NOTE_LENGTH limits the note after unneeded spaces are removed.
+"""
 
 
 def check_note(text: str) -> str:

@@ -23,8 +23,8 @@ class Tab:
     """The tab of a list on the page.
 
     `count` is the number of symbols in the list. `version` is the version of the list in the database, or 0 for a list
-    that is not in the database. `columns` holds the keys of the chosen columns. `is_shared` says whether a link shows
-    the list.
+    that is not in the database. `columns` holds the keys of the chosen columns. `is_shared` says whether the list has a
+    link that shows the list to other people.
     """
 
     key: int
@@ -144,7 +144,10 @@ class UserLists:
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Returns a copy without the list with this key. Raises NoSuchList, or BadName for the only list."""
+        """Returns a copy without the list with this key.
+
+        Raises NoSuchList. Raises BadName if the person has only one list.
+        """
         self.find(key)
         if len(self.lists) == 1:
             raise BadName("This is your only list. Rename it, or remove its symbols.")

@@ -28,7 +28,7 @@ SESSION_KEY = "lists"
 MAX_VISITOR_NOTES_LENGTH = 20_000
 """The maximum length of all notes of a visitor together, in characters.
 
-Each page of a visitor reads the web session, which holds the notes.
+The notes are in the web session. Each page reads the whole web session, so long notes would make pages slow.
 """
 
 # Each page makes this query. Django would need longer to build it than the database needs to answer it.

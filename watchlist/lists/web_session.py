@@ -52,9 +52,10 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether the session was last prolonged PROLONG_AFTER ago, or half of its lifetime ago if that is shorter.
+        """Whether the session was last prolonged more than PROLONG_AFTER ago.
 
-        False if this request read no session.
+        For a session that lives less than two days, half of its lifetime replaces PROLONG_AFTER. False if this request
+        read no session.
         """
         age = timedelta(seconds=self.get_session_cookie_age())
         return self._expires is not None and self._expires < timezone.now() + age - min(PROLONG_AFTER, age / 2)

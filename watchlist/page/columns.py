@@ -178,7 +178,7 @@ COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs (number of characters, CSS class).
 
-A table gets the first class whose number is at most the length of the table's longest price.
+A table whose longest price has at least this number of characters gets the class. The first such pair counts.
 """
 
 

@@ -17,8 +17,8 @@ HEADER = ("list", "symbol", "name", "last", "change", "change_percent", "against
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
     """Returns CSV text with a header and one line per row.
 
-    `lists` holds pairs of a list's name and its rows. For a list without rows, one line holds only the name. If a row
-    has a note, the last column holds the notes. Otherwise there is no such column.
+    `lists` holds pairs of a list's name and its rows. For a list without rows, one line holds only the name. The column
+    `note` exists only if a row has a note.
     """
     lists = list(lists)
     has_notes = any(row.note for _, rows in lists for row in rows)

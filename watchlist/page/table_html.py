@@ -22,8 +22,8 @@ from watchlist.page.sorting import Heading
 KEPT_PARTS = 2048
 """The maximum number of texts in the cache of one function. A text takes about 1 KB."""
 KEPT_MENUS = 128
-# The template engine copies a text about ten times, and the rows are a hundred kilobytes. No other text of a page
-# contains ROWS_PLACE, because `<` is escaped.
+# The rows are a hundred kilobytes, and the template engine would copy them about ten times. Therefore the rows are put
+# into the finished page. No other text of a page contains ROWS_PLACE, because `<` is escaped.
 ROWS_PLACE = "<rows-place/>"
 """The text in the template that `insert_rows` replaces with the rows."""
 

@@ -128,7 +128,7 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 def _read_form(request: HttpRequest) -> tuple[str, str]:
     """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
 
-    The name is for symbols that the text puts into no list.
+    The name is for the list of those symbols for which the text names no list.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

@@ -19,7 +19,7 @@ MAX_UNDOS = 10
 MAX_KEPT_SYMBOLS = 8000
 """The maximum number of symbols in all changes of a web session together."""
 SYMBOL_LENGTH = 20
-"""The number of characters of notes that count as one symbol."""
+"""How many characters of notes count as one symbol in MAX_KEPT_SYMBOLS."""
 
 
 class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol"):
@@ -45,7 +45,7 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
 
 
 class ChangedNote(msgspec.Struct, frozen=True, tag_field="what", tag="note"):
-    """A note about a symbol that was replaced or removed. `note` is the text before the change."""
+    """The change or removal of a note about a symbol. `note` is the text before the change."""
 
     list_key: int = msgspec.field(name="list")
     symbol: str
@@ -124,8 +124,8 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes a list that the change created, if its symbols and notes are still the same. Gives each list of `before`
-        its old symbols and notes back, and keeps the symbols and notes that the person has added since the change.
+        Removes each list that the change created, except a list whose symbols or notes were changed later. Gives each
+        list of `before` its old symbols and notes back. Keeps symbols and notes that the person added after the change.
         """
         old_keys = {saved.key for saved in self.before}
         created = [saved.content for saved in self.after if saved.key not in old_keys]
@@ -164,7 +164,7 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: SavedList) -> Use
 
 
 def _size_of_notes(notes: Mapping[str, str]) -> int:
-    """Returns the number of symbols that notes count as."""
+    """Returns the length of notes in symbols: SYMBOL_LENGTH characters count as one symbol."""
     return sum(map(len, notes.values())) // SYMBOL_LENGTH
 
 
@@ -189,15 +189,16 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key of the list `before` in `lists_after`. A list gets a new key when the list is first stored.
+    """Returns the key that a list has after a change. `before` is the list before the change.
 
-    `lists_before` and `lists_after` are all lists of the person before and after a change, in the same order.
+    If the list was not stored before, the change gave the list a new key. `lists_before` and `lists_after` are all
+    lists of the person before and after the change, in the same order.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def take_stored_keys(before: UserLists, after: UserLists) -> UserLists:
-    """Returns the lists `before` with the keys of the lists `after`, which are the stored lists in the same order."""
+    """Returns a copy of `before` in which each list has the key of the list at the same place in `after`."""
     pairs = zip(before.lists, after.lists, strict=True)
     return UserLists(tuple(replace(old, key=stored.key) for old, stored in pairs))
 

@@ -1,7 +1,7 @@
 """Reads the bars of a symbol in any period, in pages.
 
 The newest minutes come from Redis, all other bars from the database. If Redis is unreachable, all bars come from the
-database. The newest day of the database is up to a minute old.
+database. The newest one-day bar can lack the prices of the last minute.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def read_bar_page(symbol: str, step: int, first: int, until: int, limit: int, no
 
 
 def _read_minutes(symbol: str, tape: Tape | None, first: int, until: int, limit: int, now: datetime) -> list[Candle]:
-    """Returns the first `limit` one-minute bars that start in the period. Minutes are counted from 1970."""
+    """Returns the first `limit` one-minute bars that start at `first` or later and before `until` (unix seconds)."""
     begin, end = _round_up(first, MINUTE_SECONDS), _round_up(until, MINUTE_SECONDS)
     begin_in_redis = max(begin, int(now.timestamp()) // MINUTE_SECONDS - REDIS_TAIL_MINUTES)
     recent = read_ring(MINUTES, symbol, begin_in_redis, end - 1) if begin_in_redis < end else []

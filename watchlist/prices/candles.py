@@ -66,7 +66,7 @@ def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
 def join_by_start(candles: Iterable[Candle], find_start: Callable[[int], int]) -> list[Candle]:
     """Joins candles into longer candles. `candles` and the result are sorted, oldest first.
 
-    `find_start` returns the start of the joined candle for the start of a candle. Both are in unix seconds.
+    `find_start` gets the start of a short candle, and returns the start of its longer candle. Both are unix seconds.
     """
     joined: list[Candle] = []
     for candle in candles:

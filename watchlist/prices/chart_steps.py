@@ -33,7 +33,7 @@ MONTHS = {"1mo": 1, "3mo": 3}
 INTERVALS = (*MINUTES, "1d", "1wk", *MONTHS)
 DEFAULT_RANGE = "1d"
 DEFAULT_INTERVALS = {"1d": "1m", "5d": "15m"}
-"""Maps a range to the interval of a request that names none. Other ranges have `1d`."""
+"""Maps a range to its default interval. The default interval of other ranges is `1d`."""
 
 DAY_SECONDS, WEEK_SECONDS = 86_400, 7 * 86_400
 FIRST_MONDAY = 4 * DAY_SECONDS
@@ -66,7 +66,7 @@ class ChartSteps:
         return now - timedelta(days=RANGE_DAYS[self.range])
 
     def join_days(self, days: Iterable[Candle]) -> list[Candle]:
-        """Joins candles of a day into candles of the interval. Weeks begin on Monday."""
+        """Joins one-day candles into candles of the interval: at most the newest MAX_POINTS. Weeks begin on Monday."""
         if self.interval == "1d":
             return list(days)[-MAX_POINTS:]
         return join_by_start(days, self._find_start)[-MAX_POINTS:]
@@ -79,7 +79,7 @@ class ChartSteps:
 
 
 def parse_steps(name: str, interval: str, now: datetime) -> ChartSteps:
-    """Returns the steps of a chart. An empty text stands for the default. Raises BadChart."""
+    """Checks the range `name` and the interval of a chart. An empty text stands for the default. Raises BadChart."""
     name = name or DEFAULT_RANGE
     interval = interval or DEFAULT_INTERVALS.get(name, "1d")
     if name not in RANGES:

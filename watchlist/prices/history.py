@@ -60,7 +60,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 def read_minutes_of_step(symbol: str, first: datetime, step: int, now: datetime) -> list[Candle]:
     """Returns candles of `step` minutes from `first` to `now`, oldest first.
 
-    A day must have a whole number of steps, or `step` must be 90.
+    `step` must divide the 1440 minutes of a day.
     """
     newest = int(now.timestamp()) // 60
     minutes = newest - int(first.timestamp()) // 60
@@ -117,9 +117,12 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
 
 
 def _join_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int, step: int) -> list[Candle]:
-    """Returns candles of `step` minutes. `_read_minutes` describes the other arguments."""
+    """Returns candles of `step` minutes, which cover the last `minutes` minutes.
+
+    `newest` is the number of the last minute, counted from 1970.
+    """
     first = (newest - minutes + 1) // step * step
-    # Redis has the minutes of one day. For a longer time, only the minutes that the database may lack are read there.
+    # Redis has the minutes of one day. For a longer time, Redis supplies only the minutes that the database may lack.
     first_in_redis = first if minutes <= MINUTES.slots else newest - REDIS_TAIL_MINUTES
     recent = read_ring(MINUTES, symbol, first_in_redis, newest)
     end = recent[0].start // 60 if recent else newest + 1

@@ -1,7 +1,7 @@
 """Reads the newest market day of many symbols, with the close of each minute in the last hour.
 
-Days that Redis lacks come from the database. If Redis is unreachable, all days come from the database. Days from the
-database are up to a minute old and have no minute closes.
+Days that Redis lacks come from the database. If Redis is unreachable, all days come from the database. A day from the
+database can lack the prices of the last minute, and has no minute closes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 READ_DAYS = Path(__file__).with_name("read_days.lua").read_text()
 
 ByteRange = tuple[int, int]
-"""The positions of the first and the last byte of a part of a ring."""
+"""The positions of the first and the last byte to read from the Redis value with a symbol's one-minute bars."""
 
 
 def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
@@ -58,7 +58,10 @@ def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
 
 
 def _read_values(symbols: Sequence[str], ranges: Sequence[ByteRange]) -> tuple[list[Any], list[bytes]]:
-    """Reads the encoded days, and the bytes at `ranges` of each symbol's ring of minutes, in one round trip."""
+    """Reads each symbol's encoded day and the bytes at `ranges` of its one-minute bars, in one round trip.
+
+    Returns the days, and a flat list of the bytes: all parts of the first symbol, all parts of the second, and so on.
+    """
     client = redis_client()
     if is_cluster(client):
         return _read_cluster(client, symbols, ranges)

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states that a symbol can have in a `feed` frame."""
+"""The states that a source can report for a symbol."""
 NO_FEEDER = "runfeed is not running"
 """The reason in the state of a source that no process feeds."""
 

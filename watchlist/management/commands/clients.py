@@ -80,7 +80,10 @@ def read_seconds(text: str) -> int:
 
 
 def find_subjects(name: str) -> list[str]:
-    """Returns the subjects, as in `Kicks`, for an IP address or a user name. Raises CommandError."""
+    """Returns the texts by which the gateway refuses a client, such as `address:203.0.113.9`.
+
+    `name` is an IP address or a user name. Raises CommandError if `name` is neither, or if the database fails.
+    """
     try:
         address = ip_address(name.partition("/")[0])
     except ValueError:
@@ -92,7 +95,10 @@ def find_subjects(name: str) -> list[str]:
 
 
 def find_account_subjects(name: str) -> list[str]:
-    """Returns the subjects of the account with this user name, and of its personal tokens. Raises CommandError."""
+    """Returns texts for the account with this user name and for its tokens, such as `account:7` and `token:12`.
+
+    Raises CommandError if no account has the name, or if the database fails.
+    """
     try:
         user = get_user_model().objects.filter(username=name).first()
         tokens = list(ApiToken.objects.filter(owner=user).values_list("pk", flat=True)) if user else []
@@ -104,7 +110,7 @@ def find_account_subjects(name: str) -> list[str]:
 
 
 def read_owners(entries: list[ClientEntry]) -> Owners:
-    """Returns the user names of the accounts and tokens of connections. Returns no names if the database fails."""
+    """Returns the user names for the accounts and tokens in `entries`. Returns no names if the database fails."""
     try:
         tokens = ApiToken.objects.filter(pk__in={entry.token for entry in entries if entry.token is not None})
         by_token = dict(tokens.values_list("pk", "owner__username"))

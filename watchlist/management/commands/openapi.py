@@ -9,7 +9,7 @@ from watchlist.api.v1.document import encode_document
 
 
 class Command(BaseCommand):
-    """Writes the OpenAPI document. The build and the tests use this command, not the services."""
+    """Writes the OpenAPI document. Only the build and the tests use this command."""
 
     help = "Writes the OpenAPI document of /api/v1 into a file."
     requires_system_checks: tuple[str, ...] = ()  # the document needs no database

@@ -13,9 +13,9 @@ MAX_KEY_DIGITS = 18
 
 
 def require_account(view: Callable[[HttpRequest, User], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Makes a view get the account of the request. Visitors see a page that asks them to sign up instead.
+    """Returns a view that calls `view` with the request and the account that is signed in.
 
-    The links of this page lead back to the requested page.
+    A visitor sees a page with links to sign-up and sign-in instead. After that, the visitor gets the requested page.
     """
 
     @wraps(view)

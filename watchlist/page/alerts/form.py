@@ -18,7 +18,7 @@ from watchlist.errors import BadAlert
 from watchlist.page.alerts.words import CHANNEL_NAMES, KIND_LABELS
 
 MAX_MINUTES = 24 * 60
-"""The longest window of a condition, in minutes."""
+"""The longest time that a condition can name, such as 15 minutes in `rises 5% within 15 min`."""
 
 MAX_COOLDOWN_MINUTES = 30 * 24 * 60
 REPEAT_LABELS = {
@@ -151,7 +151,7 @@ class AlertForm(forms.Form):
             self.add_error(field, "Type a number.")
 
     def _check(self, field: str, **options: Any) -> None:
-        """Checks some options of an alert that is valid otherwise. Puts the error beside the field."""
+        """Checks `options` without regard to the other options of the alert. Shows an error beside the field."""
         try:
             check_options(AlertOptions(**{**VALID_CONDITION, **options}), self._now)
         except BadAlert as error:

@@ -27,8 +27,8 @@ RECENT = timedelta(hours=24)
 MAX_COUNTED = 100
 """The greatest number of recent firings that is counted."""
 
-# The engine changes an alert when the alert fires, so other alerts are left out. Each page makes this query, and an
-# alert can have many thousand firings. Therefore only the newest ones of each alert are read, from an index.
+# A firing changes its alert. Therefore alerts without a recent change are left out. Each page makes this query, and an
+# alert can have many thousand firings. Therefore only the newest firings of each alert are read, from an index.
 COUNT_RECENT = """
 SELECT COALESCE(SUM((
     SELECT COUNT(*) FROM (

@@ -130,4 +130,8 @@ CHANGES: Mapping[str, Callable[[AccountAlerts, int, str, datetime], str]] = {
     "restore": _restore,
     "write": _write_note,
 }
-"""What each form field does. A function returns the end of the sentence to show; an empty text shows none."""
+"""Maps the name of a form field to the function that makes the change.
+
+A function returns the end of the sentence that the page shows, such as `the alert is paused.` If a function returns an
+empty text, the page shows no sentence.
+"""

@@ -34,7 +34,7 @@ from watchlist.page.alerts.words import write_condition
 from watchlist.prices.quotes import read_quotes
 
 CLAIMS_KEY = "alert-forms"
-"""The key of the web session under which the forms are noted that were sent."""
+"""The key of the web session's list of forms that were sent. `make_claim` returns the text for a form."""
 
 KEPT_CLAIMS = 20
 MAX_NUMBER_LENGTH = 30
@@ -49,9 +49,12 @@ ALREADY = "The condition is true already, so the alert does not fire now. It is 
 def show_new_alert(request: HttpRequest, user: User) -> HttpResponse:
     """Shows the form for a new alert.
 
-    A GET request can name the symbol, the kind and the level. The field `do` of a POST request is `create`, or
-    `preview` to show when the alert would have fired. The field `suggest` is a level to put into the form. Without
-    these fields, the form is shown again with what was typed.
+    A GET request can name the symbol, the kind and the level. A POST request can have one of two fields:
+
+    - `do` is `create`, or `preview` to show when the alert would have fired
+    - `suggest` is a level to put into the form
+
+    A POST request without `do` and `suggest` shows the form again with what was typed.
     """
     style = read_style(request)
     # The form reads and shows the time of the expiry in the person's time zone.
@@ -142,12 +145,12 @@ def _describe_ticker(ticker: Ticker, style: Style) -> dict[str, Any]:
 
 
 def make_claim(values: QueryDict) -> str:
-    """Returns a text that identifies a shown form and its values, so that a form that is sent twice is recognized."""
+    """Returns a hash of all fields of a form. If a browser sends a form twice, both hashes are equal."""
     return hashlib.sha256(repr(sorted(values.lists())).encode(errors="replace")).hexdigest()[:32]
 
 
 def claim_form(session: SessionBase, claim: str) -> bool:
-    """Notes in the web session that a form is sent. Returns whether it was not sent before."""
+    """Stores in the web session that a form was sent. Returns False if the form was sent before."""
     with transaction.atomic():
         session.lock()  # type: ignore[attr-defined]  # so that two concurrent requests do not claim one form
         claims = session.get(CLAIMS_KEY, [])

@@ -1,7 +1,7 @@
 """Finds when an alert would have fired, from the closes of past minutes. Pure.
 
-Only the close of each minute counts. A price that crosses a level and comes back within a minute is not counted, and a
-new high within a minute only if the minute closes above all earlier closes of the day.
+Only the close of each minute counts. If a price crosses a level and comes back within a minute, the alert does not
+fire. A minute makes a new high only if the minute closes above all earlier closes of the day.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,7 +30,8 @@ class PastClose(NamedTuple):
 class PastDay(NamedTuple):
     """A market day, which begins at `start` (unix seconds), and its reference price.
 
-    `low` and `high` are the lowest and the highest price of the 52 weeks before. They are infinite if there is none.
+    `low` and `high` are the lowest and the highest price in the 52 weeks before the day. If no price is known, `low` is
+    inf and `high` is -inf.
     """
 
     start: int
@@ -40,7 +41,10 @@ class PastDay(NamedTuple):
 
 
 class PastFiring(NamedTuple):
-    """A minute in which the alert would have fired, with its close and the level of that day."""
+    """A minute in which the alert would have fired.
+
+    `start` is in unix seconds. `price` is the close of the minute. `level` is the level that `price` reached.
+    """
 
     start: int
     price: float
@@ -76,7 +80,7 @@ def find_past_firings(closes: Sequence[PastClose], days: Sequence[PastDay], rule
 def _find_crossings(
     closes: Sequence[PastClose], days: Sequence[PastDay], rule: Rule
 ) -> Iterator[tuple[PastFiring, float]]:
-    """Yields the closes at which a level is reached, and the start of the market day after each."""
+    """Yields each close at which the price reaches the alert's level, and the start of the next market day."""
     side, previous = Side.NONE, None
     for close, place in _place(closes, days):
         reference = _find_base(closes, close, rule) if rule.window_seconds else days[place].reference
@@ -94,7 +98,7 @@ def _find_crossings(
 
 
 def _find_base(closes: Sequence[PastClose], close: PastClose, rule: Rule) -> float | None:
-    """Returns the last price before the window of a close begins; None if it is unknown."""
+    """Returns the price of the last minute that begins more than `rule.window_seconds` before `close`, or None."""
     at = bisect_left(closes, close.start - rule.window_seconds, key=lambda each: each.start)
     return closes[at - 1].price if at else None
 
@@ -102,7 +106,7 @@ def _find_base(closes: Sequence[PastClose], close: PastClose, rule: Rule) -> flo
 def _find_extremes(
     closes: Sequence[PastClose], days: Sequence[PastDay], rule: Rule
 ) -> Iterator[tuple[PastFiring, float]]:
-    """Yields the closes that are new highs or lows, and the start of the market day after each."""
+    """Yields each close that is a new high or low, and the start of the next market day."""
     sign = 1 if rule.kind in {Kind.DAY_HIGH, Kind.YEAR_HIGH} else -1
     is_yearly = rule.kind in {Kind.YEAR_HIGH, Kind.YEAR_LOW}
     shown, extreme = -1, inf

@@ -26,7 +26,7 @@ from watchlist.prices.history import read_minutes_of_step
 
 WEEK = timedelta(days=7)
 YEAR = timedelta(days=PAST_DAYS)
-"""How long the time is whose highest and lowest price a 52-week high or low beats."""
+"""How long before a market day prices count for a 52-week high or low."""
 
 SHOWN_TIMES = 20
 """The maximum number of firings that the page lists: the newest ones."""

@@ -30,7 +30,10 @@ STATE_NAMES = {
 
 STATE_RANKS = {state: rank for rank, state in enumerate((State.FAILED, State.ACTIVE, *list(STATE_NAMES)[3:]))}
 ARMED_KINDS = LEVEL_KINDS | {Kind.DAY_PERCENT}
-"""The kinds whose alerts are armed on one side of a level."""
+"""The kinds whose alerts fire when the price reaches a level.
+
+If the price is beyond the level, such an alert is not armed: the alert cannot fire until the price has come back.
+"""
 
 NOT_ARMED = "Armed when the price has come back."
 WITHOUT_PRICE = "Armed at the first price."
@@ -52,10 +55,10 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """A row of the table of alerts. The fields from `condition` on are texts to show; an empty text is unknown.
+    """A row of the table of alerts. The fields from `condition` on are texts to show.
 
-    `state` is a key of STATE_NAMES. `reason` says why the alert is blind, is not armed or has failed. `level` is empty
-    if the condition names the level.
+    `state` is a key of STATE_NAMES. `reason` says why the alert cannot fire now, or has failed. `level` is empty if
+    `condition` contains the level, or if the level is unknown. Other texts are empty if there is nothing to show.
     """
 
     alert: Alert

@@ -32,9 +32,10 @@ MAX_LEVEL_LENGTH = 30
 @require_safe
 @require_same_owner
 def show_levels(request: HttpRequest) -> HttpResponse:
-    """Answers with the active and paused alerts on a symbol that have a level now, the newest alert first.
+    """Answers with the levels of the active and paused alerts on a symbol, the newest alert first.
 
-    A visitor has no alerts. Answers 404 if no ticker has the symbol.
+    Leaves out alerts without a level, such as alerts on a new high. A visitor has no alerts. Answers 404 if no
+    ticker has the symbol.
     """
     ticker = find_ticker(request.GET.get("symbol", "")[:MAX_TYPED_SYMBOL])
     if ticker is None:

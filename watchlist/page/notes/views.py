@@ -45,5 +45,6 @@ def _report_change(request: HttpRequest, symbol: str, before: NamedList, after: 
         sentence = f"The note about {symbol} is {'changed' if note else 'removed'}."
         offer_undo(request, sentence, ChangedNote(after.key, symbol, earlier))
     else:
-        # A sentence of its own: a page shows Undo beside each sentence of a change that can be undone.
+        # This sentence differs from the sentences of changes, because a page finds the Undo button of a sentence by its
+        # text.
         messages.success(request, f"The note about {symbol} is saved." if note else f"There is no note about {symbol}.")

@@ -23,11 +23,12 @@ from watchlist.page.position import PagePosition, read_position
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_same_owner
 def show_link(request: HttpRequest) -> HttpResponse:
-    """Shows whether a list is shared by a link. A form makes or revokes the link.
+    """Shows whether a list has a share link. A form makes or revokes the link.
 
-    The field `do` of the form is `make` or `revoke`. Only the answer to `make` shows the new link. The field `known` is
-    the id of the link that the page showed. Nothing is changed if the list has another link by now. So a browser that
-    sends the form again does not replace the new link.
+    The field `do` of the form is `make` or `revoke`. Only the answer to `make` shows the address of the new link.
+
+    The field `known` identifies the link that the list had when the form was shown. If the list now has a different
+    link, nothing is changed. Therefore a form that is sent twice does not replace the new link.
     """
     position = read_position(request.POST if request.method == "POST" else request.GET)
     try:
@@ -57,7 +58,7 @@ def _change_link(request: HttpRequest, named_list: NamedList) -> dict[str, Any]:
 
 def _share(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
     """Makes a link to the list. Returns the values that the template shows about the link."""
-    # Stores the lists, because an account that has changed nothing yet has only the example list.
+    # Stores the lists, because a link needs a stored list. The example list of a new account is not stored yet.
     stored = apply_change(request, lambda lists: lists)
     if stored is None:
         return {}

@@ -36,8 +36,8 @@ from watchlist.prices.source_labels import describe_sources
 def show_shared_list(request: HttpRequest, token: str) -> HttpResponse:
     """Shows a shared list with live prices. Answers 404 if the link was revoked or never existed.
 
-    The page has no forms: because of the Referrer-Policy, the browser would send `Origin: null` with a form, which
-    Django refuses.
+    The page has no forms, because Django would refuse them: the page's Referrer-Policy makes a browser send
+    `Origin: null` with a form.
     """
     shared = find_shared_list(token)
     if shared is None:

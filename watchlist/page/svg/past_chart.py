@@ -1,4 +1,4 @@
-"""Draws past prices, the level of an alert and the moments at which it would have fired, as SVG. Pure."""
+"""Draws past prices, the level of an alert and the moments at which the alert would have fired, as SVG. Pure."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -14,9 +14,9 @@ Point = tuple[float, float]
 
 
 def draw_past(prices: Sequence[Point], levels: Sequence[Point], marks: Iterable[Point], label: str) -> SafeString:
-    """Returns an SVG picture. `prices` and `levels` are sorted by time. `prices` is not empty.
+    """Returns an SVG picture: a line for `prices`, a line for `levels` and a dot for each of `marks`.
 
-    `label` describes the picture.
+    `prices` and `levels` must be sorted by time. `prices` must not be empty. `label` describes the picture.
     """
     shown = _thin_out(prices)
     steps = [point for place, point in enumerate(levels) if _is_corner(levels, place)]

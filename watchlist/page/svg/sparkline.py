@@ -16,7 +16,7 @@ VALUE_DIGITS = 7
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The most texts in each cache: of `_make_older_points` and `_write_older_points`. A text takes about 2 KB."""
+"""The maximum number of results in the cache of a function. A result takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
@@ -64,7 +64,7 @@ class _Prices(tuple[float, ...]):
 # Compared by identity, so that a search in the cache of `_write_older_points` does not read all values.
 @dataclass(frozen=True, slots=True, eq=False)
 class _OlderPoints:
-    """All points of a line but the newest one. `text` is the part of `data-values` for these points.
+    """All points of a line except the newest one. `text` is the part of `data-values` for these points.
 
     `low` and `high` are the lowest and the highest of `values`.
     """
@@ -84,7 +84,7 @@ def _make_older_points(values: _Prices) -> _OlderPoints:
 
 @lru_cache(maxsize=KEPT_LINES)
 def _write_older_points(older: _OlderPoints, low: float, high: float) -> str:
-    """Returns the path of all points but the newest one.
+    """Returns the path of all points except the newest one.
 
     `low` and `high` are the lowest and the highest value of the whole line, including the newest point.
     """
