@@ -55,10 +55,10 @@ class State(StrEnum):
 
 
 class Side(IntEnum):
-    """On which side of its level an alert is armed.
+    """On which side of an alert's level the price must come from, so that the alert fires.
 
-    An alert that is armed BELOW fires at a price at or above the level. An alert that is armed ABOVE fires at a price
-    at or below the level. An alert with NONE is not armed and cannot fire.
+    BELOW: the alert fires when the price rises to the level. ABOVE: the alert fires when the price falls to the level.
+    NONE: the alert is not armed and cannot fire.
     """
 
     BELOW = -1

@@ -13,8 +13,8 @@ def check_settings(
 ) -> Iterator[Finding]:
     """Checks the names of the variables, and that the secret key is not the published one.
 
-    `unknown` maps the name of each variable that is not a setting to the most similar name of a setting, or to an empty
-    text.
+    `unknown` is a dict. A key is the name of a variable that is not a setting. Its value is the most similar name of a
+    setting; an empty text if no setting has a similar name.
     """
     yield passed("settings", f"APP_ENV is {app_env}")
     for name, similar in unknown.items():

@@ -164,7 +164,7 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: SavedList) -> Use
 
 
 def _size_of_notes(notes: Mapping[str, str]) -> int:
-    """Returns the length of notes in symbols: SYMBOL_LENGTH characters count as one symbol."""
+    """Returns how many symbols need as much room as the notes. A symbol needs the room of SYMBOL_LENGTH characters."""
     return sum(map(len, notes.values())) // SYMBOL_LENGTH
 
 

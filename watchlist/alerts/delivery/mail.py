@@ -1,4 +1,4 @@
-"""Sends e-mails about firings by Django's mail settings."""
+"""Sends e-mails about firings with Django's mail settings."""
 
 import smtplib
 

@@ -103,7 +103,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Unsubscribes from a Redis channel. A later reconnect omits the channel, even if the command fails."""
+        """Unsubscribes from a Redis channel. If Redis does not answer, the next reconnect omits the channel."""
         try:
             await super().unsubscribe(channel)
         except (RedisError, OSError):

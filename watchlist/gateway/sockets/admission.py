@@ -153,10 +153,10 @@ class Admission:
     def _ask_for_token(
         self, request: ConnectionRequest, options: ConnectionOptions, address: str
     ) -> Admitted | Refusal:
-        """Decides about a client of a private gateway that is not signed in and sends no token in a header.
+        """Decides about a client without an account and without a token in a header, in a private gateway.
 
-        Accepts a WebSocket, whose client must then send a token. Refuses a stream. Also refuses a page whose web
-        session has ended, and the page of a shared list, so that these pages ask the person to sign in.
+        Accepts the WebSocket of a program, which must then send a token. Refuses a stream. Refuses the WebSocket of a
+        page whose web session has ended, or that shows a shared list. These pages then ask the person to sign in.
         """
         is_page = bool(options.shared) or names_session(request.headers.get("cookie", ""))
         if is_page or not request.is_socket:

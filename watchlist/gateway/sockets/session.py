@@ -162,7 +162,7 @@ class Session:
             self._send_heartbeat(now)
 
     def send_reconnect_notice(self, retry_after_ms: int) -> None:
-        """Sends a `reconnect` frame to a client with `?notice=1`."""
+        """Sends a `reconnect` frame if the client has connected with `?notice=1`."""
         if self.options.notice and not self.closing_since:
             self.outbox.send([make_state("reconnect", protocol.reconnect(retry_after_ms))])
 
