@@ -74,10 +74,8 @@ def read_redis(address: Mapping[str, Any]) -> float:
     """Returns the time of Redis, or of one node of a cluster, in unix seconds. Raises RedisError."""
     client = connect(address, PROBE)
     try:
-        if isinstance(client, ClusterClient):
-            client.refresh()
-            client = client.node_client(next(iter(client.slots.owners)))
-        seconds, micros = client.time()
+        server = client.node_client(client.find_owner(0)) if isinstance(client, ClusterClient) else client
+        seconds, micros = server.time()
         return float(seconds) + float(micros) / 1e6
     finally:
         client.close()

@@ -2,14 +2,15 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stockwatch.doctor.finding import Finding, judge, passed, warned
 
 OLDEST, NEWEST = (3, 11), (3, 14)
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)([ \t]*;)?", re.MULTILINE)
+"""Matches a pinned package. Group 3 matches the begin of a condition, such as `; python_version < '3.12'`."""
 
 
 def check_installation(requirements: Path) -> Iterator[Finding]:
@@ -18,26 +19,27 @@ def check_installation(requirements: Path) -> Iterator[Finding]:
     advice = "install Python 3.11 to 3.14, and create the virtual environment again"
     yield judge("python", not OLDEST <= sys.version_info[:2] <= NEWEST, f"{running}, {sys.executable}", advice)
     try:
-        pinned = dict(PINNED.findall(requirements.read_text()))
+        pinned = PINNED.findall(requirements.read_text())
     except OSError as error:
         yield warned("packages", f"{requirements.name} cannot be read ({error.strerror})", "compare them by hand")
         return
-    others = [f"{name} {found or 'missing'}, not {wanted}" for name, wanted, found in _find_others(pinned)]
+    others = list(_describe_others(pinned))
     if others:
         yield warned("packages", "; ".join(others), f"install them: pip install -r {requirements.name}")
     else:
-        yield passed("packages", f"all {len(pinned)} packages have the versions of {requirements.name}")
+        yield passed("packages", f"all packages have the versions of {requirements.name}")
 
 
-def _find_others(pinned: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yields the name, the pinned version and the installed version of each package whose versions differ.
+def _describe_others(pinned: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Yields a text for each package whose installed version is not the pinned one.
 
-    The installed version of a missing package is an empty text.
+    An item of `pinned` has the groups of PINNED. A package with a condition may be missing: pip installs such a package
+    only if this Python meets the condition.
     """
-    for name, wanted in pinned.items():
+    for name, wanted, condition in pinned:
         try:
             found = version(name)
         except PackageNotFoundError:
             found = ""
-        if found != wanted:
-            yield name, wanted, found
+        if found != wanted and (found or not condition):
+            yield f"{name} {found or 'missing'}, not {wanted}"

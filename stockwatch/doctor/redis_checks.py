@@ -12,6 +12,7 @@ from stockwatch.doctor.redis_rights import check_rights
 from stockwatch.doctor.redis_server import check_server
 
 Address = Mapping[str, Any]
+UNSERVED_ADVICE = "let nodes serve all slots: redis-cli --cluster create, or redis-cli --cluster fix"
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
@@ -67,10 +68,11 @@ def _check_slots(client: ClusterClient) -> Iterator[Finding]:
     fields = state if isinstance(state, dict) else {}
     if fields.get("cluster_state") != "ok" or fields.get("cluster_slots_ok") != "16384":
         found = f"state {fields.get('cluster_state')}, {fields.get('cluster_slots_ok')} of 16384 slots are served"
-        yield failed("redis cluster", found, "let nodes serve all slots: redis-cli --cluster fix")
+        yield failed("redis cluster", found, UNSERVED_ADVICE)
     else:
         yield passed("redis cluster", f"{len(client.slots.owners)} nodes serve all slots")
-    if isinstance(slots, dict) and any(not entry.get("replicas") for entry in slots.values()):
+    # An entry of the reply is a list: first slot, last slot, master, replicas.
+    if any(len(entry) < 4 for entry in slots):
         yield warned(
             "redis cluster", "some masters have no replica", "add a replica to each: its symbols wait if it dies"
         )
@@ -85,12 +87,12 @@ def check_sentinels(address: Address) -> Iterator[Finding]:
         own = {"host": host, "port": port, "password": address.get("sentinel_password"), **tls}
         client: Any = connect(own, PROBE)
         try:
-            answer = client.execute_command("SENTINEL CKQUORUM", address["service"])
+            client.execute_command("SENTINEL CKQUORUM", address["service"])
         except redis.RedisError as error:
             advice = "start it, or check REDIS_SENTINELS, REDIS_SENTINEL_SERVICE and REDIS_SENTINEL_PASSWORD"
             yield failed("redis sentinel", f"{host}:{port}: {error}", advice)
         else:
-            yield passed("redis sentinel", f"{host}:{port}: {answer if isinstance(answer, str) else 'OK'}")
+            yield passed("redis sentinel", f"{host}:{port} reaches enough sentinels to replace the master")
         finally:
             client.close()
 
@@ -111,6 +113,10 @@ def describe_failure(error: redis.RedisError, place: str) -> Finding:
         return failed("redis", f"{place}: the user may not run PING ({text})", "correct the rights of the user")
     if isinstance(error, redis.AuthenticationError):
         return failed("redis", f"{place} refuses user or password ({text})", "correct REDIS_URL or REDIS_PASSWORD")
+    if isinstance(error, redis.BusyLoadingError):
+        return failed("redis", f"{place} is still loading its data", "wait until it answers")
+    if isinstance(error, redis.exceptions.ClusterDownError):
+        return failed("redis cluster", text, UNSERVED_ADVICE)
     if "cluster support disabled" in text:
         return failed("redis role", f"{place} is no cluster", "set REDIS_CLUSTER=false")
     advice = "start Redis, or correct REDIS_ADDR or REDIS_URL; check firewall and TLS"

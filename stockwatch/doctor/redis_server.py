@@ -54,8 +54,6 @@ def _check_role(info: Mapping[str, Any], is_cluster: bool, at: str) -> Iterator[
     for name in ("rdb_last_bgsave_status", "aof_last_write_status"):
         if info.get(name) == "err":
             yield failed("redis disk", f"{name} is err{at}", "look at its log and its disk: it may refuse all writes")
-    if database := info.get("loading"):
-        yield failed("redis role", f"the server{at} is still loading its data ({database})", "wait")
 
 
 def _check_buffers(client: Any, at: str) -> Finding:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import redis
 
-from stockwatch.doctor.redis_checks import check_redis
-from stockwatch.local.redis_server import RedisServer
+from stockwatch.doctor.clocks import check_clocks
+from stockwatch.doctor.finding import failed
+from stockwatch.doctor.redis_checks import check_redis, describe_failure
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.servers.doctor import PASSWORD, diagnose, expect_fault, run_doctor
 from tests.support.servers.redis_cluster import RedisCluster
+from tests.support.servers.secure_redis import SentinelSetup
 from tests.support.waiting import wait_until
 
 Address = dict[str, Any]
@@ -42,6 +45,12 @@ def listens(server: RedisServer) -> bool:
         except redis.ConnectionError:
             return False
         return True
+
+
+def start_node(start_redis: Callable[..., Address]) -> Address:
+    """Starts a node that serves no slots. Returns the address of a cluster of this node alone."""
+    node = start_redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    return {"nodes": ((node["host"], node["port"]),), "password": None}
 
 
 def check(address: Address) -> Callable:
@@ -120,6 +129,42 @@ def test_a_cluster_has_no_fault_until_a_node_is_lost(redis_cluster: RedisCluster
 
     # Nodes of a busy machine may take each other for lost for a moment.
     wait_until(is_sound, what="a diagnosis without a fault")
+
+
+def test_a_cluster_without_slots_is_named(start_redis):
+    cluster = start_node(start_redis)
+    expect_fault(diagnose(check(cluster)), "redis cluster: no node serves some of the slots", "redis-cli --cluster")
+    diagnosis = diagnose(partial(check_clocks, cluster, False, {}))
+    expect_fault(diagnosis, "the clock of Redis cannot be read (ClusterDownError)", level="warn")
+
+
+def test_a_master_of_a_cluster_without_a_replica_is_a_warning(start_redis):
+    cluster = start_node(start_redis)
+    ((host, port),) = cluster["nodes"]
+    with redis.Redis(host, port, protocol=2) as client:
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        wait_until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok", what="a sound cluster")
+    expect_fault(
+        diagnose(check(cluster)), "redis cluster: some masters have no replica", "add a replica to each", level="warn"
+    )
+
+
+def test_a_redis_that_loads_its_data_is_named():
+    error = redis.BusyLoadingError("Redis is loading the dataset in memory")
+    assert describe_failure(error, "r:1") == failed("redis", "r:1 is still loading its data", "wait until it answers")
+
+
+def test_sentinels_that_can_replace_the_master_have_no_fault():
+    with SentinelSetup() as sentinels:
+        places = [f"redis sentinel: 127.0.0.1:{port} reaches enough sentinels" for port in sentinels.ports]
+
+        def is_sound() -> bool:
+            diagnosis = diagnose(check(sentinels.address))
+            lines = diagnosis.lines("ok")
+            return not diagnosis.lines("fail") and all(any(place in line for line in lines) for place in places)
+
+        # Sentinels of a busy machine may take the master for lost for a moment.
+        wait_until(is_sound, what="a diagnosis without a fault")
 
 
 def test_sentinels_that_do_not_answer_are_named():
