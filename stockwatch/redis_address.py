@@ -11,7 +11,7 @@ from stockwatch.environment import BadVariable, Environment
 ONE_SERVER = ": one server, without redis://, user or password (REDIS_URL holds all of them)"
 URL_RULE = (
     "such as rediss://user:password@redis.example.org:6379/0, with redis:// for a connection without TLS, or"
-    " unix:///run/redis.sock?db=0, with / @ : # ? in a password written as %2F %40 %3A %23 %3F"
+    " unix:///run/redis.sock?db=0, with / @ : # ? [ ] in a password written as %2F %40 %3A %23 %3F %5B %5D"
 )
 MAX_DATABASE = 1023
 TLS_FILES = {"ssl_ca_certs": "REDIS_CA_FILE", "ssl_certfile": "REDIS_CERT_FILE", "ssl_keyfile": "REDIS_KEY_FILE"}
@@ -50,7 +50,10 @@ def _refuse_database(database: int) -> None:
 
 
 def _parse_url(url: str, is_cluster: bool) -> Address:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as a password with [ or ]; the message of this error may contain the password
+        raise BadVariable("REDIS_URL", url, URL_RULE) from None
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     address: Address = {"password": unquote(password) or None}

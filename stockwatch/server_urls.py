@@ -13,7 +13,7 @@ from stockwatch.environment import BadVariable, Environment
 
 DATABASE_ALLOWED = (
     "such as sqlite:////srv/stockwatch.sqlite3 or postgres://user:password@db.example.org:5432/stockwatch,"
-    " with / @ : # ? in a password written as %2F %40 %3A %23 %3F"
+    " with / @ : # ? [ ] in a password written as %2F %40 %3A %23 %3F %5B %5D"
 )
 SQLITE_OPTIONS: dict[str, Any] = {
     # Several processes share the file. In WAL mode readers do not block the writer; writers wait for each other.

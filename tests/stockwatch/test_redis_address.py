@@ -1,3 +1,4 @@
+import traceback
 from typing import Any
 
 import pytest
@@ -52,6 +53,7 @@ def test_an_address_is_read_from_plain_variables_or_from_a_url(variables: dict[s
         ({"REDIS_URL": "http://h:1"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h:1/x"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://:pass[word@h:1"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h:1/1024"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h:1?timeout=1"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h:1#a"}, "REDIS_URL"),
@@ -69,10 +71,11 @@ def test_an_address_that_cannot_be_used_names_the_variable(variables: dict[str, 
         read(**variables)
 
 
-def test_no_error_repeats_a_password():
+@pytest.mark.parametrize("url", ["redis://user:secret@h:x", "redis://user:secret\u2100@h:1"])
+def test_no_error_repeats_a_password(url: str):
     with pytest.raises(BadVariable) as error:
-        read(REDIS_URL="redis://user:secret@h:x")
-    assert "secret" not in str(error.value)
+        read(REDIS_URL=url)
+    assert "secret" not in "".join(traceback.format_exception(error.value))
 
 
 @pytest.mark.parametrize(
