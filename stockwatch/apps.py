@@ -22,6 +22,15 @@ def read_commit(folder: Path) -> str:
     try:
         head = (folder / ".git/HEAD").read_text().strip()
         name = head.removeprefix("ref: ")
-        return head if name == head else (folder / ".git" / name).read_text().strip()
+        return head if name == head else _read_reference(folder / ".git", name)
     except OSError:
         return ""
+
+
+def _read_reference(repository: Path, name: str) -> str:
+    """Returns the commit of a reference such as `refs/heads/main`; empty if it is missing. Raises OSError."""
+    if (repository / name).exists():
+        return (repository / name).read_text().strip()
+    # `git gc` moves references into this file, which has one line `COMMIT NAME` for each.
+    lines = (repository / "packed-refs").read_text().splitlines()
+    return next((line.partition(" ")[0] for line in lines if line.endswith(f" {name}")), "")
