@@ -5,6 +5,7 @@ import { PriceSocket } from "./socket.js";
 const FAILURES_BEFORE_REASON = 2;
 const FAILURES_BEFORE_FALLBACK = 3;
 const KICKED = 4504; // by the operator
+const UNKNOWN_REFUSAL_MS = 60000; // before the next attempt, if the page cannot ask how long the operator refuses it
 const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
 const MAX_DELAY_MS = 5000; // of the socket's next attempt
 const MAX_DELAY_BESIDE_STREAM_MS = 60000;
@@ -122,7 +123,10 @@ export class PriceFeed {
   #explain(isKicked) {
     fetch("/ws/status", { cache: "no-store" })
       .then(async (answer) => (await import("./refusals.js")).explain(answer, this.#status, this.#socket, isKicked))
-      .catch(() => this.#status.setRefusalReason(""));
+      .catch(() => {
+        this.#status.setRefusalReason("");
+        if (isKicked) setTimeout(() => this.#socket.retry(), UNKNOWN_REFUSAL_MS);
+      });
   }
 
   async #startFallback() {

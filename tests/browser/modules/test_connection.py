@@ -267,6 +267,17 @@ def test_a_page_that_the_operator_kicks_says_so_and_connects_again_after_the_ref
     assert found == ["The operator closed this connection", 1, [540_000], 2]
 
 
+def test_a_page_that_the_operator_kicks_connects_again_although_it_cannot_ask_for_the_time(page: Page):
+    body = """
+    window.fetch = async () => { throw new TypeError("offline"); };
+    sockets[0].onclose({ code: 4504 });
+    await until(() => waits().length);
+    timers.find(({ delay }) => delay === 60000).callback();
+    return [waits(), sockets.length];
+    """
+    assert run_module(page, "feed", KICKED + body, []) == [[60_000], 2]
+
+
 def test_a_page_that_the_operator_refuses_stops_its_attempts(page: Page):
     body = """
     sockets[0].onclose({ code: 1006 });
