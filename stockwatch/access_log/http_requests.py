@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 EVENT = "http request"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
-UNLOGGED_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
+HEALTH_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
 """Requests for these paths get no access line, because probes send them every few seconds."""
 CLIENT_LEFT = 499
 """The status in the access line if the client disconnected before the response. nginx logs the same status."""
@@ -72,7 +72,7 @@ class AccessLog:
             try:
                 await self._application({**scope, "access": access}, receive, _note_response(access, send))
             finally:
-                if scope["path"] not in UNLOGGED_PATHS and self._wants_line(__name__, EVENT):
+                if scope["path"] not in HEALTH_PATHS and self._wants_line(__name__, EVENT):
                     self._write(scope, headers, access, started)
 
     def _write(self, scope: Scope, headers: RequestHeaders, access: Access, started: float) -> None:

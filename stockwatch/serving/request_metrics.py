@@ -12,7 +12,8 @@ from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 from prometheus_client import Counter, Histogram
 
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+from stockwatch.access_log.http_requests import METHODS
+
 HTTP_REQUESTS = Counter("stockwatch_http_requests", "Answered HTTP requests.", ["route", "method", "status"])
 HTTP_SECONDS = Histogram(
     "stockwatch_http_request_seconds",

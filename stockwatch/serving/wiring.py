@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
-from stockwatch.access_log.http_requests import AccessLog
+from stockwatch.access_log.http_requests import HEALTH_PATHS, AccessLog
 from stockwatch.logging import has_room
 from stockwatch.serving import database_timeout, request_metrics
 from stockwatch.serving.connection_limit import ConnectionLimit
@@ -32,9 +32,6 @@ from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
 from watchlist.gateway.streams.application import StreamApplication
-
-HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
-
 
 RESERVED_FILES = 100
 """How many file descriptors of a process are kept for HTTP, Redis and the database.
