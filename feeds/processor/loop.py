@@ -18,7 +18,7 @@ from feeds.errors import BadRecord
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.processor.node_routing import NodeRouting
-from feeds.processor.offset_ledger import OffsetLedger, ReadSpan
+from feeds.processor.offset_ledger import OffsetLedger, PartitionRead
 from feeds.processor.partitions import split_records
 from feeds.processor.worker import WriteTask
 from feeds.processor.worker_pool import POLL_SECONDS, WorkerPool
@@ -140,26 +140,26 @@ class Processor:
         latest = latest_timestamp(int(self._now() * 1_000_000))
         for number, partition in split_records(records, self._pool.count, latest, self._pool.choose).items():
             assigned = [(worker, updates) for worker, updates in enumerate(partition.by_worker) if updates]
-            span = self._ledger.open(number, partition.next_offset, len(assigned) + len(partition.invalid))
+            read = self._ledger.open(number, partition.next_offset, len(assigned) + len(partition.invalid))
             for record, error in partition.invalid:
-                self._send_dead_letter(span, record, error)
+                self._send_dead_letter(read, record, error)
             for worker, updates in assigned:
-                self._pool.assign(worker, WriteTask(span, updates, partition.produced_ms, number))
+                self._pool.assign(worker, WriteTask(read, updates, partition.produced_ms, number))
 
-    def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
-        """Queues a dead letter for an invalid record of `span`.
+    def _send_dead_letter(self, read: PartitionRead, record: Record, error: BadRecord) -> None:
+        """Queues a dead letter for an invalid record of `read`.
 
-        When the brokers acknowledge the dead letter, one part of `span` is finished.
+        When the brokers acknowledge the dead letter, one part of `read` is finished.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
-        self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
+        self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, read, error.kind), self._stop.wait)
         self._invalid_records += 1
         if self._invalid_records <= MAX_LOGGED_RECORDS:
             topic, partition, offset = dead_letter.origin
             log.warning("invalid record", topic=topic, partition=partition, offset=offset, reason=str(error))
 
-    def _finish_dead_letter(self, span: ReadSpan, kind: str) -> None:
-        self._ledger.finish_part(span)
+    def _finish_dead_letter(self, read: PartitionRead, kind: str) -> None:
+        self._ledger.finish_part(read)
         metrics.DEAD_LETTERS.labels(kind).inc()
 
     def _collect(self, wait: float = 0.0) -> None:

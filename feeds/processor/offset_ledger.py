@@ -1,19 +1,19 @@
 """Tracks which records are unfinished. Only the offsets before these records may be committed. Pure.
 
-A record is finished when its update is in Redis, or when its dead letter is acknowledged. A span stands for the records
-that one read returned from one partition. Not thread-safe.
+A record is finished when its update is in Redis, or when its dead letter is acknowledged. The consumer reads several
+records at once; a read is the group of those records that are in one partition. Not thread-safe.
 """
 
 from collections import deque
 from collections.abc import Collection
 
 
-class ReadSpan:
-    """The records that one read returned from one partition.
+class PartitionRead:
+    """The records of one partition that were read at once.
 
-    `next_offset` is the offset after these records. A span has one part for each worker that writes some of its
+    `next_offset` is the offset after these records. A read has one part for each worker that writes some of its
     updates, and one part for each dead letter. `unfinished_parts` counts the parts that are not finished. Workers start
-    no write for a span that is `fenced`.
+    no write for a read that is `fenced`.
     """
 
     __slots__ = ("fenced", "next_offset", "unfinished_parts")
@@ -25,45 +25,45 @@ class ReadSpan:
 
 
 class OffsetLedger:
-    """Holds the spans of each partition, oldest first."""
+    """Holds the reads of each partition, oldest first."""
 
     def __init__(self) -> None:
-        self._spans: dict[int, deque[ReadSpan]] = {}
+        self._reads: dict[int, deque[PartitionRead]] = {}
 
-    def open(self, partition: int, next_offset: int, parts: int) -> ReadSpan:
-        """Adds a span that ends before `next_offset`. Returns the new span."""
-        span = ReadSpan(next_offset, parts)
-        self._spans.setdefault(partition, deque()).append(span)
-        return span
+    def open(self, partition: int, next_offset: int, parts: int) -> PartitionRead:
+        """Adds a read that ends before `next_offset`. Returns the new read."""
+        read = PartitionRead(next_offset, parts)
+        self._reads.setdefault(partition, deque()).append(read)
+        return read
 
-    def finish_part(self, span: ReadSpan) -> None:
-        span.unfinished_parts -= 1
+    def finish_part(self, read: PartitionRead) -> None:
+        read.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Removes the finished spans at the beginning of each partition.
+        """Removes the finished reads at the beginning of each partition.
 
-        Returns the next offset to store for each partition with a removed span.
+        Returns the next offset to store for each partition with a removed read.
         """
         offsets = {}
-        for partition, spans in self._spans.items():
-            while spans and spans[0].unfinished_parts <= 0:
-                offsets[partition] = spans.popleft().next_offset
+        for partition, reads in self._reads.items():
+            while reads and reads[0].unfinished_parts <= 0:
+                offsets[partition] = reads.popleft().next_offset
         return offsets
 
     def pending(self, partitions: Collection[int] | None = None) -> int:
-        """Returns how many spans of these partitions are unfinished. None stands for all partitions."""
-        selected = self._spans if partitions is None else partitions
-        return sum(span.unfinished_parts > 0 for partition in selected for span in self._spans.get(partition, ()))
+        """Returns how many reads of these partitions are unfinished. None stands for all partitions."""
+        selected = self._reads if partitions is None else partitions
+        return sum(read.unfinished_parts > 0 for partition in selected for read in self._reads.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Removes the spans of these partitions from the ledger, and marks the spans as fenced.
+        """Removes the reads of these partitions from the ledger, and marks the reads as fenced.
 
-        Workers start no write for a fenced span. If `partitions` is None, all spans are removed.
+        Workers start no write for a fenced read. If `partitions` is None, all reads are removed.
         """
-        for partition in list(self._spans) if partitions is None else partitions:
-            for span in self._spans.pop(partition, ()):
+        for partition in list(self._reads) if partitions is None else partitions:
+            for read in self._reads.pop(partition, ()):
                 # Another member of the group may own the partition now.
-                span.fenced = True
+                read.fenced = True
 
 
 class WorkerProgress:

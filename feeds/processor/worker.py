@@ -12,7 +12,7 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import StoreUnavailable
-from feeds.processor.offset_ledger import ReadSpan
+from feeds.processor.offset_ledger import PartitionRead
 from feeds.retry import Backoff, Outage
 from feeds.stale import is_newer
 from feeds.store.batch import Batch, EncodedUpdate
@@ -36,15 +36,14 @@ MERGE_SECONDS = 0.05
 class WriteTask:
     """Updates that one worker must write. The updates come from one read of one partition.
 
-    `span` stands for the records of this read in the offset ledger. `produced_ms` is the time at which the first of
-    these records was produced, in unix milliseconds. `size` is the number of updates before other tasks were merged
-    into this task.
+    `read` is this read in the offset ledger. `produced_ms` is the time at which the first of its records was produced,
+    in unix milliseconds. `size` is the number of updates before other tasks were merged into this task.
     """
 
-    __slots__ = ("partition", "produced_ms", "size", "span", "updates")
+    __slots__ = ("partition", "produced_ms", "read", "size", "updates")
 
-    def __init__(self, span: ReadSpan, updates: list[EncodedUpdate], produced_ms: int, partition: int = 0) -> None:
-        self.span = span
+    def __init__(self, read: PartitionRead, updates: list[EncodedUpdate], produced_ms: int, partition: int = 0) -> None:
+        self.read = read
         self.updates = updates
         self.produced_ms = produced_ms
         self.partition = partition
@@ -133,7 +132,7 @@ class Worker(threading.Thread):
         Repeats a failed write until `abandon` is set. Returns False if `abandon` was set.
         """
         while True:
-            owned = [task for task in tasks if not task.span.fenced]
+            owned = [task for task in tasks if not task.read.fenced]
             if not owned:
                 return True
             batch = Batch(task.updates for task in owned)
@@ -165,7 +164,7 @@ class Worker(threading.Thread):
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
         """Moves all tasks from the inbox to `tasks`. Merges tasks of the same partition."""
-        first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
+        first = {task.partition: task for task in reversed(tasks) if not task.read.fenced}
         while True:
             try:
                 task = self.inbox.get_nowait()
@@ -175,7 +174,7 @@ class Worker(threading.Thread):
                 self.inbox.put(None)  # the next call of `_take_tasks` ends the worker
                 return
             earlier = first.get(task.partition)
-            if earlier is None or earlier.span.fenced:
+            if earlier is None or earlier.read.fenced:
                 tasks.append(task)
                 first[task.partition] = task
             else:

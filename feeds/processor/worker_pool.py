@@ -105,7 +105,7 @@ class WorkerPool:
                 wait = 0.0
                 for task in tasks:
                     self.progress.complete(worker, task.size, self._clock())
-                    ledger.finish_part(task.span)
+                    ledger.finish_part(task.read)
         except Empty:
             pass
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from feeds.processor import worker as worker_module
-from feeds.processor.offset_ledger import ReadSpan
+from feeds.processor.offset_ledger import PartitionRead
 from feeds.processor.worker import Worker, WriteTask
 from feeds.retry import Outage
 from feeds.wire import Update, encode
@@ -20,9 +20,9 @@ Finished = list[WriteTask]
 
 def make_task(partition: int, *numbers: int, symbol: str = "AAPL", fenced: bool = False) -> WriteTask:
     updates = [Update(symbol, 1.5, at(number), number) for number in numbers]
-    span = ReadSpan(numbers[-1] + 1, 1)
-    span.fenced = fenced
-    return WriteTask(span, [(update, encode(update)) for update in updates], 0, partition)
+    read = PartitionRead(numbers[-1] + 1, 1)
+    read.fenced = fenced
+    return WriteTask(read, [(update, encode(update)) for update in updates], 0, partition)
 
 
 class BlockedWorker:
@@ -71,7 +71,7 @@ def test_a_task_is_not_merged_into_a_task_of_a_lost_partition(blocked: BlockedWo
     first = make_task(0, 1)
     blocked.put(first)
     wait_until(lambda: blocked.worker.blocked)
-    first.span.fenced = True
+    first.read.fenced = True
     later = make_task(0, 2)
     blocked.put(later)
     blocked.writer.available.set()

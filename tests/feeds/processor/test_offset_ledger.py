@@ -6,11 +6,11 @@ from feeds.processor.offset_ledger import OffsetLedger, WorkerProgress
 
 def test_an_offset_is_stored_when_all_parts_are_finished():
     ledger = OffsetLedger()
-    span = ledger.open(0, 10, parts=2)
-    ledger.finish_part(span)
+    read = ledger.open(0, 10, parts=2)
+    ledger.finish_part(read)
 
     assert ledger.advance() == {}
-    ledger.finish_part(span)
+    ledger.finish_part(read)
     assert ledger.advance() == {0: 10}
     assert ledger.advance() == {}
 
@@ -41,7 +41,7 @@ def test_a_span_without_parts_is_finished():
     assert ledger.advance() == {3: 5}
 
 
-def test_pending_counts_unfinished_spans_of_the_given_partitions():
+def test_pending_counts_unfinished_reads_of_the_given_partitions():
     ledger = OffsetLedger()
     ledger.open(0, 10, parts=1)
     ledger.open(1, 10, parts=1)
@@ -73,10 +73,10 @@ def test_a_partition_that_is_assigned_again_starts_empty():
 @given(st.permutations(range(8)))
 def test_only_the_finished_prefix_is_stored_in_whatever_order_parts_finish(order: list[int]):
     ledger = OffsetLedger()
-    spans = [ledger.open(0, number + 1, parts=1) for number in range(8)]
+    reads = [ledger.open(0, number + 1, parts=1) for number in range(8)]
     stored, finished = 0, set()
     for number in order:
-        ledger.finish_part(spans[number])
+        ledger.finish_part(reads[number])
         finished.add(number)
         stored = ledger.advance().get(0, stored)
         assert set(range(stored)) <= finished
