@@ -197,13 +197,6 @@ def is_native(text: str) -> bool:
     return len(text) <= MAX_NATIVE_LENGTH and _NATIVE.fullmatch(text) is not None
 
 
-def check_native(native: str) -> str:
-    """Returns the native symbol. Raises BadMessage if the symbol is not valid."""
-    if not is_native(native):
-        raise BadMessage("a symbol is not short printable ASCII")
-    return native
-
-
 def printable(text: str) -> str:
     """Returns a text of a source as one line of at most 200 printable characters."""
     characters = (character if character.isprintable() else " " for character in text[: 2 * MAX_REASON_LENGTH])

@@ -29,11 +29,6 @@ class SourceLabel:
     hint: str
     indexable: bool
 
-    @property
-    def has_simulated(self) -> bool:
-        """Returns whether a program generates some or all of the prices."""
-        return NOT_LIVE[SIMULATED] in self.prices
-
 
 def describe_sources(names: Collection[str]) -> SourceLabel:
     """Returns the label of prices that come from the sources with these names. Names may repeat."""

@@ -28,7 +28,6 @@ from watchlist.prices.source_labels import describe_sources, kind_of_sources, ma
 def test_a_label_names_all_sources_of_the_prices(names, name, badge, prices):
     label = describe_sources(names)
     assert (label.name, label.badge, label.prices) == (name, badge, prices)
-    assert label.has_simulated == ("simulated" in names)
 
 
 def test_the_hint_explains_the_badge():
