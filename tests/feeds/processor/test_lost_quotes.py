@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,6 +24,7 @@ from tests.support.waiting import wait_until
 
 TTL = timedelta(hours=1)
 NOW = time.time_ns() // 1000
+Process = Callable[..., None]
 
 
 class Restoring:
@@ -54,31 +55,29 @@ def make_update(symbol: str, number: int, age_seconds: int = 0) -> Update:
     return Update(symbol, 1.5, NOW - age_seconds * 1_000_000 + number, number)
 
 
-def process(produce: Produce, kafka: str, topic: str, group: str, *updates: Update) -> None:
-    """Produces updates, and commits all records of the topic for the group, as a processor does that writes them."""
-    produce(*updates)
-    with Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2}) as consumer:
-        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
-        ends = [
-            TopicPartition(topic, number, consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=60)[1])
-            for number in partitions
-        ]
-        consumer.commit(offsets=ends, asynchronous=False)
-    assert committed(kafka, topic, group) == sum(end.offset for end in ends)
+@pytest.fixture
+def process(produce: Produce, kafka: str, topic: str, group: str) -> Process:
+    """A function that produces updates and commits all records of the topic, as a processor does that writes them."""
+
+    def process(*updates: Update) -> None:
+        produce(*updates)
+        with Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2}) as consumer:
+            partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
+            places = [TopicPartition(topic, number) for number in partitions]
+            for place in places:
+                _low, place.offset = consumer.get_watermark_offsets(place, timeout=60)
+            consumer.commit(offsets=places, asynchronous=False)
+        assert committed(kafka, topic, group) == sum(place.offset for place in places)
+
+    return process
 
 
 def test_a_quiet_symbol_comes_back_when_redis_has_lost_its_data(
-    restoring: Restoring,
-    produce: Produce,
-    kafka: str,
-    topic: str,
-    group: str,
-    redis_client: redis.Redis,
-    publications: Publications,
+    restoring: Restoring, process: Process, redis_client: redis.Redis, publications: Publications
 ):
     quiet = make_update("QUIET", 2, age_seconds=600)
     late = make_update("QUIET", 1, age_seconds=900)
-    process(produce, kafka, topic, group, quiet, late, make_update("OLD", 1, age_seconds=7200))
+    process(quiet, late, make_update("OLD", 1, age_seconds=7200))
     redis_client.flushdb()
     with capture_logs() as lines:
         restoring.lost_quotes.check()
@@ -91,9 +90,9 @@ def test_a_quiet_symbol_comes_back_when_redis_has_lost_its_data(
 
 
 def test_updates_that_are_not_processed_yet_are_not_restored_and_newer_quotes_stay(
-    restoring: Restoring, produce: Produce, kafka: str, topic: str, group: str, redis_client: redis.Redis
+    restoring: Restoring, process: Process, produce: Produce, redis_client: redis.Redis
 ):
-    process(produce, kafka, topic, group, make_update("AAPL", 1), make_update("GOOG", 1))
+    process(make_update("AAPL", 1), make_update("GOOG", 1))
     produce(make_update("AAPL", 2), make_update("NEW", 1))
     redis_client.flushdb()
     newer = encode(make_update("GOOG", 9))
@@ -107,9 +106,9 @@ def test_updates_that_are_not_processed_yet_are_not_restored_and_newer_quotes_st
 
 
 def test_quotes_are_restored_twice_and_then_only_after_another_loss(
-    restoring: Restoring, produce: Produce, kafka: str, topic: str, group: str, redis_client: redis.Redis
+    restoring: Restoring, process: Process, redis_client: redis.Redis
 ):
-    process(produce, kafka, topic, group, make_update("AAPL", 1))
+    process(make_update("AAPL", 1))
     redis_client.flushdb()
     check = restoring.lost_quotes.check
     check()
@@ -128,16 +127,10 @@ def test_quotes_are_restored_twice_and_then_only_after_another_loss(
 
 
 def test_the_thread_restores_and_ends(
-    restoring: Restoring,
-    produce: Produce,
-    kafka: str,
-    topic: str,
-    group: str,
-    redis_client: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
+    restoring: Restoring, process: Process, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(lost_quotes, "CHECK_SECONDS", 0.01)
-    process(produce, kafka, topic, group, make_update("AAPL", 1))
+    process(make_update("AAPL", 1))
     redis_client.flushdb()
     restoring.lost_quotes.start()
     wait_until(lambda: redis_client.exists(stock_key("AAPL")), 60, "the quote")
