@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a key and a self-signed certificate for CERTIFICATE_NAMES. Renews it at a start within its last 30 days.
-# Never touches a certificate that anyone else has put in its place, as certificate.pem and key.pem.
+# Never changes a certificate that the operator has put in its place, as certificate.pem and key.pem.
 set -eu
 umask 077
 cd /var/lib/stockwatch/certificate

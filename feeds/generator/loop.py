@@ -174,7 +174,7 @@ class GeneratorLoop:
         while not stop.is_set():
             heartbeat.beat()
             now = self._now() // 1000
-            self._renew_after_stall()  # just before the updates, so that a stall is hardly ever missed
+            self._renew_after_stall()  # directly before the updates, so that few stalls are missed
             self._tickers.apply()
             self._send(self._simulator.step(now), stop)
             due = self._skip_missed_intervals(due + self._interval)

@@ -93,7 +93,7 @@ class GatewayServer(Server):  # type: ignore[misc]
 
     def kill_all_applications(self) -> Any:
         """Cancels the applications of all connections."""
-        # Daphne's own method raises KeyError if an application has just finished.
+        # Daphne's own method raises KeyError if an application has finished in the meantime.
         for details in self.connections.values():
             if task := details.get("application_instance"):
                 task.cancel()
@@ -117,7 +117,7 @@ class GatewayServer(Server):  # type: ignore[misc]
 
     def _stop_when_closed(self, seconds_left: float, was_idle: bool = False) -> None:
         """Stops the server when two checks in a row find nothing left to serve, or after `seconds_left` seconds."""
-        # Between two checks, Daphne reads the connections that it was just given, and sends its newest responses.
+        # Between two checks, Daphne reads the connections that it was given last, and sends its newest responses.
         is_idle = self._is_idle
         if (is_idle and was_idle) or seconds_left <= 0:
             log.info("gateway stopped", connections_left=len(gateway.sessions))

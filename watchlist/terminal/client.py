@@ -170,7 +170,7 @@ class WatchClient:
 
 
 def _parse(text: str | bytes) -> Any:
-    """Returns the value of a JSON text. Returns None for JSON that msgspec cannot read, such as very deep nesting.
+    """Returns the value of a JSON text. Returns None for JSON that msgspec cannot read, such as too deep nesting.
 
     Raises DecodeError if the text is not JSON.
     """

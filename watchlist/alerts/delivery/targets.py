@@ -107,8 +107,8 @@ def has_stopped_emails(target: DeliveryTarget | None, address: str) -> bool:
 def set_emails_stopped(owner_pk: int, address: str, is_stopped: bool) -> bool:
     """Stops or resumes the e-mails of an account to an address. Returns whether the e-mails are stopped now.
 
-    E-mails to other addresses stay stopped if their readers have stopped them. So nobody can undo a stop by changing
-    the address of the account.
+    E-mails to other addresses stay stopped if their readers have stopped them. So a change of the
+    address of the account does not undo a stop.
     """
     if not User.objects.filter(pk=owner_pk).exists():
         return True

@@ -13,7 +13,7 @@ MAX_SYMBOL_INPUT = 20
 """The maximum length of one symbol in a request. It has room for spaces around the symbol."""
 MAX_SYMBOLS_LENGTH = MAX_SYMBOLS * (MAX_SYMBOL_INPUT + 1) - 1
 SYMBOLS_PATTERN = r"^[ -~]+$"
-"""Matches symbols separated by commas. A stricter pattern would make test programs that generate inputs very slow."""
+"""Matches symbols separated by commas. A stricter pattern would slow down test programs that generate inputs."""
 
 INVALID, UNKNOWN, NO_PRICE, LISTED, FULL = "invalid_symbol", "unknown_symbol", "no_price", "already_listed", "list_full"
 DETAILS: Mapping[str, str] = {

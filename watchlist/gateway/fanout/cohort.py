@@ -130,9 +130,9 @@ class Cohort:
         return sent
 
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
-        """Sends `messages` to a socket that has just joined. Returns how many updates were sent.
+        """Sends `messages` to a new socket of the cohort. Returns how many updates were sent.
 
-        `messages` are the newest updates of the symbols to which the socket has just subscribed.
+        `messages` are the newest updates of the symbols to which the socket has subscribed.
         """
         block = self._snapshot
         if block is None or block.messages != messages:
