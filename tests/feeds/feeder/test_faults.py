@@ -192,18 +192,11 @@ async def test_12_too_many_connections_are_an_outage_that_names_its_reason(excha
         assert exchange.connects == 1
 
 
-async def test_13_messages_that_come_three_times_are_published_once(exchange: Exchange):
+@pytest.mark.parametrize("fault", ["every_message_three_times", "sequence_goes_back"])
+async def test_13_and_15_repeated_messages_and_numbers_that_go_back_change_nothing(exchange: Exchange, fault: str):
     async with FedSource(exchange) as fed:
         await begin(fed)
-        exchange.set_fault("every_message_three_times")
-        RandomMarket(exchange).trade(50)
-        await fed.wait_for_ledger()
-
-
-async def test_15_numbers_that_go_back_lose_nothing(exchange: Exchange):
-    async with FedSource(exchange) as fed:
-        await begin(fed)
-        exchange.set_fault("sequence_goes_back")
+        exchange.set_fault(fault)
         RandomMarket(exchange).trade(50)
         await fed.wait_for_ledger()
 
