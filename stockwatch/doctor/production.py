@@ -31,7 +31,8 @@ def check_production(settings: Any) -> Iterator[Finding]:
     faults = [(variable, found, advice) for variable, is_fault, found, advice in _describe(settings) if is_fault]
     for variable, found, advice in faults:
         yield failed("production", f"{variable} {found}", advice)
-    messages = [message for message in run_checks(include_deployment_checks=True) if message.level >= WARNING]
+    all_messages = run_checks(include_deployment_checks=True)
+    messages = [message for message in all_messages if message.level >= WARNING and not message.is_silenced()]
     for message in messages:
         judged = failed if message.level >= ERROR else warned
         yield judged("production", f"{message.id}: {message.msg}", message.hint or "correct the setting")
