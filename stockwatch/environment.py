@@ -89,7 +89,8 @@ class Environment:
     def server_url(self, name: str, *schemes: str) -> str:
         """Returns the URL of a server, such as `wss://example.org`. Removes a final slash. The URL may be empty."""
         value = self.text(name).rstrip("/")
-        if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?", value):
+        form = rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?"
+        if value and not (re.fullmatch(form, value) and _has_host(value)):
             raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}://")
         return value
 
@@ -243,6 +244,15 @@ class Environment:
 def is_strong_key(text: str) -> bool:
     """Returns whether a secret key passes Django's deployment checks."""
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
+
+
+def _has_host(url: str) -> bool:
+    """Returns whether a URL has a host and, if it names a port, a valid one."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0  # reading the port also checks it
+    except ValueError:
+        return False
 
 
 def _is_port(text: str) -> bool:

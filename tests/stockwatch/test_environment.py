@@ -456,7 +456,13 @@ def test_the_address_of_a_server_is_a_url_or_empty(value: str, expected: str):
     assert Environment({"A": value}).server_url("A", "wss", "ws") == expected
 
 
-@pytest.mark.parametrize("value", ["http://x.org", "wss:/x.org", "wss://", "wss://x.org/a b", "wss://x.org#a", "x.org"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("http://x.org", "wss:/x.org", "wss://", "wss://x.org/a b", "wss://x.org#a", "x.org"),
+        *("wss://[x.org", "wss://:443", "wss://user@", "wss://x.org:99999", "wss://x.org:0", "wss://x.org:port"),
+    ],
+)
 def test_another_address_is_refused(value: str):
     with pytest.raises(BadVariable, match="a URL that begins with wss://"):
         Environment({"A": value}).server_url("A", "wss", "ws")
