@@ -3,13 +3,16 @@
 import json
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+import redis
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.gateway.process import receive_frame, receive_frame_of_type
+from tests.support.gateway.process import GatewayProcess, receive_frame, receive_frame_of_type
 from tests.support.proxies.black_hole import BlackHoleProxy
 from tests.support.proxies.delay_proxy import DelayProxy
 from tests.support.waiting import wait_until
@@ -17,13 +20,20 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
+@contextmanager
+def subscribed(gateway: GatewayProcess, client_of_redis: redis.Redis, query: str = "") -> Iterator[ClientConnection]:
+    """A client of the gateway that has subscribed to AAPL, after the gateway itself has subscribed."""
+    with gateway.connect(query) as client:
+        client.send('["AAPL"]')
+        wait_until(lambda: client_of_redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        yield client
+
+
 @pytest.mark.parametrize("command", ["rungateway", "daphne", "uvicorn"])
 def test_sockets_survive_a_restart_of_redis_and_receive_updates_again(run_gateway, command):
     with RedisServer() as server:
         gateway = run_gateway(command, server=server)
-        with gateway.connect() as client:
-            client.send('["AAPL"]')
-            wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        with subscribed(gateway, gateway.redis) as client:
             gateway.publish("AAPL")
             receive_frame(client)
             server.kill()
@@ -49,9 +59,7 @@ def test_a_subscription_whose_bytes_are_swallowed_is_counted_logged_and_replaced
     with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
         gateway = run_gateway(server=proxy)
         writer = run_gateway()  # reaches Redis without the proxy
-        with gateway.connect() as client:
-            client.send('["AAPL"]')
-            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        with subscribed(gateway, writer.redis) as client:
             proxy.swallow()
             wait_until(lambda: gateway.metric("channel_layer_losses_total") == 1)
             wait_until(lambda: gateway.metric("channel_layer_connected") == 1)
@@ -65,9 +73,7 @@ def test_while_new_connections_are_swallowed_too_the_gateway_is_not_ready(run_ga
     with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
         gateway = run_gateway(server=proxy)
         writer = run_gateway()
-        with gateway.connect() as client:
-            client.send('["AAPL"]')
-            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        with subscribed(gateway, writer.redis):
             proxy.stall(catch_new=True)
             wait_until(lambda: gateway.metric("channel_layer_connected") == 0)
             assert gateway.get("/readyz")[0] == 503
@@ -86,9 +92,7 @@ def test_heartbeats_tell_the_age_of_prices_that_a_slow_redis_delays(run_gateway,
     with DelayProxy((redis_server.host, redis_server.port)) as proxy:
         gateway = run_gateway(server=proxy)
         writer = run_gateway()  # reaches Redis without the proxy
-        with gateway.connect("?heartbeat=1") as client:
-            client.send('["AAPL"]')
-            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        with subscribed(gateway, writer.redis, "?heartbeat=1") as client:
             proxy.delay = 0.25
             ages, published, received = [], [], []
             while len(ages) < 3:
@@ -105,9 +109,8 @@ def test_heartbeats_tell_the_age_of_prices_that_a_slow_redis_delays(run_gateway,
 
 def test_open_and_new_sockets_miss_no_update_while_the_database_file_is_locked(run_gateway):
     gateway = run_gateway()
-    with gateway.connect() as client, closing(sqlite3.connect(gateway.database, isolation_level=None)) as database:
-        client.send('["AAPL"]')
-        wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+    locking = sqlite3.connect(gateway.database, isolation_level=None)
+    with closing(locking) as database, subscribed(gateway, gateway.redis) as client:
         database.execute("BEGIN EXCLUSIVE")
         with gateway.connect() as other:
             other.send('["GOOG"]')
