@@ -1,5 +1,6 @@
 """The doctor names the fault of each Redis that is set up wrong. All servers are real."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -11,13 +12,17 @@ import redis
 from stockwatch.doctor.clocks import check_clocks
 from stockwatch.doctor.finding import failed
 from stockwatch.doctor.redis_checks import check_redis, describe_failure
+from stockwatch.doctor.redis_rights import list_commands
 from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.servers.commands import ROOT
 from tests.support.servers.doctor import PASSWORD, diagnose, expect_fault, run_doctor
 from tests.support.servers.redis_cluster import RedisCluster
 from tests.support.servers.secure_redis import SentinelSetup
 from tests.support.waiting import wait_until
 
 Address = dict[str, Any]
+SCRIPTS = (".py", ".lua")
+"""The endings of the files that may contain scripts for Redis."""
 
 
 @pytest.fixture
@@ -102,9 +107,17 @@ def test_a_user_of_redis_without_rights_is_named(start_redis):
         rights = ("~stock:*", "&*", "+@read", "+ping", "+del")
         client.execute_command("ACL SETUSER", "reader", "on", f">{PASSWORD}", *rights)
     diagnosis = diagnose(check(address | {"username": "reader", "password": PASSWORD}))
-    expect_fault(diagnosis, "redis rights", "may not run DEL ratelimit:*", "SET, ", "EVAL", "PUBLISH", "grant the user")
-    assert "DEL stock:" not in str(diagnosis.findings)
+    expect_fault(diagnosis, "redis rights", "may not run SET, ", "EVAL", "PUBLISH", "grant the user")
+    expect_fault(diagnosis, "redis rights", "may not change keys: ratelimit:*", "ring:1m:*", "throttle:*", "owners:*")
+    assert "stock:" not in str(diagnosis.findings)
     expect_fault(diagnosis, "may not run INFO", "grant the user +info", level="warn")
+
+
+def test_the_rights_to_all_commands_of_the_scripts_are_checked():
+    files = [path for folder in ("feeds", "watchlist") for path in (ROOT / folder).rglob("*") if path.suffix in SCRIPTS]
+    used = {name for path in files for name in re.findall(r"redis\.call\('([A-Z]+)'", path.read_text())}
+    tried = {command[0] for command in list_commands("unused", sharded=False)}
+    assert {"ZADD", "SETRANGE"} < used <= {*tried, "TIME"}
 
 
 def test_a_redis_that_is_not_there_is_named():

@@ -15,7 +15,7 @@ from tests.support.servers.certificates import Certificates
 from tests.support.waiting import wait_until
 
 USER, PASSWORD = "stockwatch", "p@ss:w/rd#?"
-RIGHTS = "~* &* +@all -@admin -@dangerous +info +keys"
+RIGHTS = "~* &* +@all -@admin -@dangerous"
 
 
 class SecureRedis(StartedInBlock):
