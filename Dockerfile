@@ -26,5 +26,5 @@ USER stockwatch
 EXPOSE 8081
 # The exec form makes Python process 1, so that signals from Docker reach it.
 CMD ["python", "manage.py", "rungateway", "--host", "0.0.0.0"]
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=6 \
+HEALTHCHECK --interval=10s --timeout=30s --start-period=300s --retries=6 \
     CMD ["python", "-m", "stockwatch.probe", "http://127.0.0.1:8081/readyz"]

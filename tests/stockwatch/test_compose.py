@@ -120,6 +120,11 @@ def test_every_long_running_service_has_a_health_check(name: str):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
+def test_a_busy_machine_has_time_to_start_a_health_check(name: str):
+    assert SERVICES[name]["healthcheck"]["timeout"] == "30s"
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_image_is_pinned(name: str):
     version = SERVICES[name]["image"].rpartition(":")[2]
