@@ -15,9 +15,16 @@ COPY --from=packages /opt/venv /opt/venv
 WORKDIR /srv/stockwatch
 COPY . .
 RUN python -m compileall -q stockwatch feeds watchlist
+# The commit that `stockwatch_build_info` names. The image has no git checkout to read it from.
+ARG BUILD_COMMIT=""
+ENV BUILD_COMMIT=$BUILD_COMMIT
+LABEL org.opencontainers.image.title="stockwatch" \
+    org.opencontainers.image.licenses="BSD-3-Clause" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision=$BUILD_COMMIT
 USER stockwatch
 EXPOSE 8081
 # The exec form makes Python process 1, so that signals from Docker reach it.
 CMD ["python", "manage.py", "rungateway", "--host", "0.0.0.0"]
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=6 \
+HEALTHCHECK --interval=10s --timeout=30s --start-period=300s --retries=6 \
     CMD ["python", "-m", "stockwatch.probe", "http://127.0.0.1:8081/readyz"]

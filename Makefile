@@ -37,7 +37,7 @@ test-helm: dev ## test the Helm chart with Helm and the schemas of Kubernetes: n
 	@exec $(PY) -m pytest -m helm
 
 test-deploy: dev ## run docker-compose.yml on a Docker engine of its own: needs root, docker.io, debootstrap, Go, Maven
-	@exec $(PY) -m pytest -m deploy
+	@exec $(PY) -m pytest -m deploy -raP
 
 check: dev ## check lint, format, types, import contracts, migrations and deployment settings
 	@$(PY) -m ruff check .
@@ -68,7 +68,7 @@ up: ## start the infrastructure in Docker: three Kafka brokers, Valkey, PostgreS
 	docker compose up -d --wait kafka-1 kafka-2 kafka-3 valkey postgres
 
 up-all: ## start infrastructure, services and proxy in Docker
-	docker compose up -d --build --wait
+	BUILD_COMMIT="$${BUILD_COMMIT:-$$(git describe --always --dirty 2>/dev/null)}" docker compose up -d --build --wait
 
 down: ## stop the containers; volumes stay
 	docker compose --profile "*" down

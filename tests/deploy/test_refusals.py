@@ -12,7 +12,7 @@ pytestmark = pytest.mark.deploy
 def test_without_a_key_of_its_own_a_program_ends_with_one_line(
     engine: Engine, tmp_path: Path, variables: dict[str, str]
 ):
-    stack = Stack(engine, tmp_path / "stockwatch", **variables)
+    stack = Stack(engine, tmp_path / "stockwatch", "stockwatch-refused", **variables)
     ended = stack.compose("run", "--rm", "--no-deps", "--no-TTY", "web")
     stack.down("--volumes")
     assert ended.returncode == 1

@@ -2,9 +2,8 @@ import re
 
 import pytest
 
-from tests.support.deploy.compose import HEALTHY_SECONDS, LONG_RUNNING, Stack
+from tests.support.deploy.compose import LONG_RUNNING, Stack
 from tests.support.deploy.site import wait_for_prices
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.deploy
 
@@ -19,10 +18,6 @@ rows = Watchlist.objects.create(owner=user, name="Kept")
 for position, ticker in enumerate(Ticker.objects.order_by("symbol")):
     Entry.objects.create(watchlist=rows, ticker=ticker, position=position, note=f"note {position}")
     Alert.objects.create(owner=user, ticker=ticker, kind="up", level=1e6, note="far away")
-"""
-BARS = """
-from feeds.models import MinuteBar
-print(MinuteBar.objects.filter(origin=0).count())
 """
 TABLES = ("auth_user", "watchlist_watchlist", "watchlist_entry", "watchlist_alert", "feeds_ticker", "feeds_minutebar")
 DUMP = ("pg_dump", "--username", "stockwatch", "--dbname", "stockwatch")
@@ -48,7 +43,7 @@ def test_a_backup_restored_on_an_empty_machine_has_the_same_rows(stack: Stack):
     assert rows_by_table(stack.run("postgres", *DUMP)) == before
 
     stack.up()
-    wait_until(lambda: all(stack.is_healthy(each) for each in LONG_RUNNING), HEALTHY_SECONDS, "all are healthy")
+    stack.wait_until_healthy()
     wait_for_prices(stack)
     after = rows_by_table(stack.run("postgres", *DUMP))
     assert all(after[table] == before[table] for table in TABLES if table not in {"feeds_minutebar", "auth_user"})

@@ -112,8 +112,7 @@ def test_an_upgrade_over_a_migration_shows_no_error_and_loses_no_price(stack: St
         shown = cell(page, "AAPL", "last").inner_text()
         expect(cell(page, "AAPL", "last")).not_to_have_text(shown)
         in_topic = read_topic(stack)
-        wait_for_prices(stack)
-        seen = published.read()
+        seen = published.wait_for(in_topic)
     assert "upgraded" in stack.shell(COLUMNS)
     assert errors == []
     assert set(visits.answers) == {"200"}

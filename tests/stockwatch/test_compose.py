@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
+from stockwatch import VERSION
+from tests.support.deploy.compose import IMAGES
 from tests.support.project_copy import copy_project, run_manage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +120,11 @@ def test_every_long_running_service_has_a_health_check(name: str):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
+def test_a_busy_machine_has_time_to_start_a_health_check(name: str):
+    assert SERVICES[name]["healthcheck"]["timeout"] == "30s"
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_image_is_pinned(name: str):
     version = SERVICES[name]["image"].rpartition(":")[2]
@@ -209,6 +217,57 @@ def test_the_purge_service_is_unhealthy_if_no_purge_succeeded_within_25_hours(tm
     day_and_two_hours_ago = time.time() - 26 * 3600
     os.utime(stamp, (day_and_two_hours_ago, day_and_two_hours_ago))
     assert purge_health(stamp) == 1
+
+
+def test_the_image_has_the_commit_that_it_is_built_with_and_none_by_default():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert 'ARG BUILD_COMMIT=""\nENV BUILD_COMMIT=$BUILD_COMMIT\n' in dockerfile
+    assert "org.opencontainers.image.revision=$BUILD_COMMIT" in dockerfile
+    assert f'org.opencontainers.image.version="{VERSION}"' in dockerfile
+    built = {name: service["build"] for name, service in SERVICES.items() if "build" in service}
+    given = {"context": ".", "args": {"BUILD_COMMIT": "${BUILD_COMMIT:-}"}}
+    assert built == dict.fromkeys({*PROGRAMS, "certificate"}, given)
+
+
+FAKE_DOCKER = """#!/bin/sh
+echo "$BUILD_COMMIT|$*"
+"""
+GIT = ("git", "-c", "user.name=tests", "-c", "user.email=tests@example.org")
+
+
+def run_up_all(folder: Path, **variables: str) -> str:
+    """Runs `make up-all` in a folder. Returns what its `docker` prints: the commit, and the arguments."""
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "docker").write_text(FAKE_DOCKER)
+    (programs / "docker").chmod(0o755)
+    shutil.copy(ROOT / "Makefile", folder)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    command = ["make", "--silent", "up-all"]
+    ended = subprocess.run(
+        command, cwd=folder, env=environment | variables, capture_output=True, text=True, timeout=60, check=True
+    )
+    return ended.stdout.strip()
+
+
+def test_make_up_all_builds_the_image_with_the_name_of_the_checked_out_commit(tmp_path: Path):
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "first"]):
+        subprocess.run([*GIT, *command], cwd=tmp_path, timeout=60, check=True)
+    subprocess.run([*GIT, "tag", "--annotate", "v1.2.3", "--message", "1.2.3"], cwd=tmp_path, timeout=60, check=True)
+    assert run_up_all(tmp_path) == "v1.2.3|compose up -d --build --wait"
+    assert run_up_all(tmp_path, BUILD_COMMIT="c0ffee") == "c0ffee|compose up -d --build --wait"
+
+
+def test_make_up_all_outside_a_checkout_builds_the_image_without_a_commit(tmp_path: Path):
+    assert run_up_all(tmp_path) == "|compose up -d --build --wait"
+
+
+def test_the_documentation_names_each_image_that_the_tests_on_an_engine_replace():
+    page = (ROOT / "docs/operations/containers.md").read_text()
+    replaced = {SERVICES[name]["image"].partition(":")[0] for name in IMAGES} | {"python"}
+    assert set(re.findall(r"^\| `([^`]+)` \| stand-in", page, re.MULTILINE)) == replaced
+    untested = {SERVICES[name]["image"].partition(":")[0] for name in PROFILES.keys() - IMAGES.keys()}
+    assert set(re.findall(r"^\| `([^`]+)` \| not started", page, re.MULTILINE)) == untested
 
 
 def test_the_image_runs_as_its_own_user_and_compiles_no_package():

@@ -15,6 +15,10 @@ from tests.support.deploy.engine import CACHE, Engine, EngineNotStarted
 from tests.support.deploy.images import PREFIX, ROOT
 from tests.support.waiting import wait_until
 
+PROJECT = "stockwatch"
+"""The name of the project in docker-compose.yml."""
+OTHER_SUBNET = "172.29.65.0/24"
+"""The network of a stack under another name. Docker refuses networks that overlap."""
 VERSION = "v2.40.3"
 MODULE = f"github.com/docker/compose/v2@{VERSION}"
 IMAGES = {
@@ -58,10 +62,15 @@ def compose_binary() -> Path:
 
 
 class Stack:
-    """The project in containers: a copy of what Compose needs, with a `.env` and a file that names the stand-ins."""
+    """The project in containers: a copy of what Compose needs, with a `.env` and a file that names the stand-ins.
 
-    def __init__(self, engine: Engine, folder: Path, **variables: str) -> None:
+    `project` is the name under which Compose keeps containers, volumes and networks. Two stacks with the same name
+    share them, and `down` of one removes those of the other.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, project: str = PROJECT, **variables: str) -> None:
         self.engine = engine
+        self.project = project
         self.port = free_port()
         self.folder = folder
         folder.mkdir()
@@ -79,11 +88,13 @@ class Stack:
             ports = f'!override ["127.0.0.1:{self.port}:8443"]' if name == "proxy" else "!reset []"
             if image or service.get("ports"):
                 lines.append(f"  {name}: {{{image}ports: {ports}}}")
+        if self.project != PROJECT:
+            lines.append(f"networks: {{default: {{ipam: {{config: !override [{{subnet: {OTHER_SUBNET}}}]}}}}}}")
         return "\n".join(lines) + "\n"
 
     def compose(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(compose_binary()), *arguments],
+            [str(compose_binary()), "--project-name", self.project, *arguments],
             cwd=self.folder,
             env=self.engine.environment,
             input=text,
@@ -96,7 +107,13 @@ class Stack:
     def up(self, *services: str) -> None:
         """Starts the services, or all without a profile, and waits until they are healthy."""
         ended = self.compose("up", "--detach", "--no-build", "--wait", *services)
-        assert ended.returncode == 0, ended.stderr[-2000:] + self.compose("ps", "--all").stdout
+        assert ended.returncode == 0, ended.stderr[-2000:] + self._describe()
+
+    def _describe(self) -> str:
+        """Returns the states of all containers and the last lines of those that are not healthy, for a failed test."""
+        listed = self.compose("ps", "--all", "--format", "{{.Service}} {{.Health}} {{.Status}}").stdout
+        ill = [line.split()[0] for line in listed.splitlines() if " healthy " not in line]
+        return listed + (self.compose("logs", "--no-color", "--tail", "20", *ill).stdout if ill else "")
 
     def down(self, *options: str) -> None:
         ended = self.compose("--profile", "*", "down", *options)
@@ -114,10 +131,21 @@ class Stack:
 
     def state(self, service: str) -> dict[str, Any]:
         """Returns how Docker describes the container of a service."""
-        return self.engine.inspect(f"stockwatch-{service}-1")
+        [found] = self.states(service)
+        return found
 
-    def is_healthy(self, service: str) -> bool:
-        return str(self.state(service)["State"].get("Health", {}).get("Status")) == "healthy"
+    def states(self, *services: str) -> list[dict[str, Any]]:
+        """Returns how Docker describes the containers of services. Asks Docker once."""
+        return self.engine.inspect(*(f"{self.project}-{service}-1" for service in services))
+
+    def wait_until_healthy(self, *services: str) -> None:
+        """Waits until the services, or all of LONG_RUNNING, are healthy."""
+        wait_until(
+            lambda: all(is_healthy(state) for state in self.states(*(services or LONG_RUNNING))),
+            HEALTHY_SECONDS,
+            f"{', '.join(services) or 'all'} healthy",
+            interval=0.5,
+        )
 
     def kill(self, service: str) -> None:
         """Kills the main process of a service, as a crash or a lack of memory does. Docker starts it again."""
@@ -126,7 +154,13 @@ class Stack:
     def wait_for_restart(self, service: str, started: str) -> None:
         """Waits until a service that started at `started` runs again and is healthy."""
         wait_until(
-            lambda: self.state(service)["State"]["StartedAt"] != started and self.is_healthy(service),
+            lambda: (state := self.state(service))["State"]["StartedAt"] != started and is_healthy(state),
             HEALTHY_SECONDS,
             f"{service} is healthy again",
+            interval=0.5,
         )
+
+
+def is_healthy(state: dict[str, Any]) -> bool:
+    """Returns whether the health check of a container, as Docker describes it, has passed."""
+    return str(state["State"].get("Health", {}).get("Status")) == "healthy"

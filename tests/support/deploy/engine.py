@@ -40,10 +40,19 @@ class Engine:
             raise EngineNotStarted("only root can start a Docker engine")
         with (self._folder / "engine.log").open("wb") as log:
             self._process = subprocess.Popen([*self._command()], stdout=log, stderr=log, start_new_session=True)
-        wait_until(self._answers_or_ended, TIMEOUT_SECONDS, "the engine answers")
+        wait_until(self._answers_or_ended, TIMEOUT_SECONDS, "the engine answers", interval=0.5)
         if self._process.poll() is not None:
             raise EngineNotStarted((self._folder / "engine.log").read_text()[-400:])
+        self._clear()
         return self
+
+    def _clear(self) -> None:
+        """Removes the containers, volumes and networks of a run that was killed. Docker has started them again."""
+        if containers := self.docker("ps", "--all", "--quiet").split():
+            self.docker("rm", "--force", "--volumes", *containers)
+        if volumes := self.docker("volume", "ls", "--quiet").split():
+            self.docker("volume", "rm", *volumes)
+        self.docker("network", "prune", "--force")
 
     def _command(self) -> list[str]:
         folders = ["--data-root", str(DATA), "--exec-root", str(self._folder / "exec")]
@@ -71,6 +80,6 @@ class Engine:
         assert ended.returncode == 0, f"docker {arguments[0]}: {(ended.stdout + ended.stderr)[-2000:]}"
         return ended.stdout.strip()
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        [found] = json.loads(self.docker("inspect", container))
-        return dict(found)
+    def inspect(self, *names: str) -> list[dict[str, Any]]:
+        """Returns how Docker describes containers or images, in the order of their names."""
+        return list(json.loads(self.docker("inspect", *names)))

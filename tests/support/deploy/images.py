@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from stockwatch import VERSION
 from tests.support.deploy.engine import CACHE, Engine, EngineNotStarted
 from tests.support.kafka.distribution import jars
 
@@ -16,7 +17,9 @@ PREFIX = "stockwatch-stand-in"
 STAND_INS = ("kafka", "valkey", "postgres", "nginx", "prometheus", "redis-exporter")
 PYTHON = "python:3.13-slim-trixie"
 """The name that the project's Dockerfile begins with; in the tests' own engine a stand-in has it."""
-PROGRAM = "stockwatch:0.1.0"
+PROGRAM = f"stockwatch:{VERSION}"
+COMMIT = "tests-1-gc0ffee0"
+"""The commit that the tests build the project's image with."""
 RELEASE = "trixie"
 PACKAGES = (
     "adduser,ca-certificates,curl,netcat-openbsd,nginx-light,openjdk-21-jre-headless,postgresql-17,prometheus"
@@ -35,7 +38,8 @@ def build_images(engine: Engine, folder: Path) -> None:
     for name in ("python", *STAND_INS):
         engine.docker("build", "--network=none", "--target", name, "--tag", f"{PREFIX}/{name}", str(context))
     engine.docker("tag", f"{PREFIX}/python", PYTHON)
-    engine.docker("build", "--network=host", "--tag", PROGRAM, str(ROOT))
+    commit = f"BUILD_COMMIT={COMMIT}"
+    engine.docker("build", "--network=host", "--build-arg", commit, "--tag", PROGRAM, str(ROOT))
 
 
 def debian() -> Path:

@@ -3,10 +3,12 @@
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from tests.support.deploy.compose import Stack, compose_binary
+from tests.support.deploy.compose import HEALTHY_SECONDS, Stack, compose_binary
+from tests.support.waiting import wait_until
 
 READ_TOPIC = """
 from confluent_kafka import Consumer, TopicPartition
@@ -39,7 +41,8 @@ class PublishedUpdates:
         self._file = file
 
     def __enter__(self) -> Self:
-        command = [str(compose_binary()), "exec", "--no-TTY", "valkey", "valkey-cli", "psubscribe", "prices.*"]
+        listen = ("exec", "--no-TTY", "valkey", "valkey-cli", "psubscribe", "prices.*")
+        command = [str(compose_binary()), "--project-name", self._stack.project, *listen]
         with self._file.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
@@ -56,6 +59,15 @@ class PublishedUpdates:
 
     def read(self) -> Counter[tuple[str, int]]:
         return read_updates(self._file.read_text())
+
+    def wait_for(self, updates: Iterable[tuple[str, int]]) -> Counter[tuple[str, int]]:
+        """Waits until the newest of the updates of each symbol has been published. Returns what has been published.
+
+        The updates of a symbol are published in their order, so those before it have been published too, or are lost.
+        """
+        newest = set(dict(sorted(updates)).items())
+        wait_until(lambda: newest <= self.read().keys(), HEALTHY_SECONDS, "the newest are published", interval=0.5)
+        return self.read()
 
 
 def read_topic(stack: Stack) -> Counter[tuple[str, int]]:
