@@ -1,6 +1,7 @@
 """Checks Kafka: brokers, topic, lag of the consumer groups, and rights."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from feeds.errors import BrokerUnavailable
@@ -39,6 +40,7 @@ def check_kafka(plan: KafkaPlan) -> Iterator[Finding]:
         yield failed("kafka", f"no answer from {plan.brokers} ({error})", advice)
         return
     yield check_brokers(cluster, plan)
+    yield from check_views(read_views(plan))
     topic = cluster.topics.get(plan.topic, TopicState())
     if not topic.partitions:
         yield describe_missing(topic, plan)
@@ -57,6 +59,27 @@ def check_brokers(cluster: ClusterState, plan: KafkaPlan) -> Finding:
     if cluster.brokers < plan.replicas:
         return (failed if plan.is_production else warned)("kafka", found, advice)
     return passed("kafka", found)
+
+
+def read_views(plan: KafkaPlan) -> dict[str, ClusterState]:
+    """Asks each broker that `plan` names. Returns the answers by address. Leaves out brokers that do not answer."""
+    views = {}
+    for address in plan.brokers.split(","):
+        with Inspection(address, plan.timeout) as inspection, suppress(BrokerUnavailable):
+            views[address] = inspection.read_cluster()
+    return views
+
+
+def check_views(views: Mapping[str, ClusterState]) -> Iterator[Finding]:
+    """Finds brokers that answer, and count themselves as part of the cluster, but that another broker does not count.
+
+    The other brokers have lost such a broker, but clients may still ask it.
+    """
+    for address, view in views.items():
+        others = [other for other, state in views.items() if address not in state.addresses]
+        if address in view.addresses and others:
+            advice = "its connections to the other brokers are cut, and prices may wait for it: stop it, then mend them"
+            yield failed("kafka", f"{address} answers, but is no part of the cluster for {', '.join(others)}", advice)
 
 
 def describe_missing(topic: TopicState, plan: KafkaPlan) -> Finding:

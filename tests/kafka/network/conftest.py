@@ -1,7 +1,10 @@
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
+from confluent_kafka import murmur2
 
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.broker_place import Place, remove_leftover_disks
@@ -9,6 +12,7 @@ from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.connections import Connections
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
+from tests.support.monitoring.prometheus import Prometheus
 from tests.support.network import Network
 from tests.support.waiting import wait_until
 
@@ -63,6 +67,19 @@ def programs(pipeline: Pipeline, recorder: Program) -> tuple[Program, Program]:
 
 
 @pytest.fixture
+def prometheus(programs: tuple[Program, Program], tmp_path: Path) -> Iterator[Prometheus]:
+    """A Prometheus that reads the metrics of the processor."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("needs Prometheus (Debian and Ubuntu: apt install prometheus)")
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    prometheus = Prometheus(folder, {"processor": programs[1].metrics_port})
+    yield prometheus
+    prometheus.end()
+
+
+@pytest.fixture
 def leader(pipeline: Pipeline, programs: tuple[Program, Program], rng: Random) -> int:
-    """The number of a broker that leads a partition of the topic."""
-    return pipeline.brokers.leader(pipeline.topic, rng.randrange(4))
+    """The number of a broker that leads a partition with prices."""
+    symbol = rng.choice(sorted(pipeline.listener.newest))
+    return pipeline.brokers.leader(pipeline.topic, murmur2(symbol.encode(), 4))
