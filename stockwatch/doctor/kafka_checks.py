@@ -1,11 +1,11 @@
 """Checks Kafka: brokers, topic, lag of the consumer groups, and rights."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.inspection import TIMEOUT_SECONDS, ClusterState, Inspection, TopicState
+from feeds.kafka.lost_brokers import find_lost, read_views
 from stockwatch.doctor.finding import Finding, failed, judge, passed, warned
 
 LARGE_LAG = 10_000
@@ -40,7 +40,7 @@ def check_kafka(plan: KafkaPlan) -> Iterator[Finding]:
         yield failed("kafka", f"no answer from {plan.brokers} ({error})", advice)
         return
     yield check_brokers(cluster, plan)
-    yield from check_views(read_views(plan))
+    yield from check_views(read_views(plan.brokers.split(","), plan.timeout))
     topic = cluster.topics.get(plan.topic, TopicState())
     if not topic.partitions:
         yield describe_missing(topic, plan)
@@ -61,25 +61,12 @@ def check_brokers(cluster: ClusterState, plan: KafkaPlan) -> Finding:
     return passed("kafka", found)
 
 
-def read_views(plan: KafkaPlan) -> dict[str, ClusterState]:
-    """Asks each broker that `plan` names. Returns the answers by address. Leaves out brokers that do not answer."""
-    views = {}
-    for address in plan.brokers.split(","):
-        with Inspection(address, plan.timeout) as inspection, suppress(BrokerUnavailable):
-            views[address] = inspection.read_cluster()
-    return views
-
-
 def check_views(views: Mapping[str, ClusterState]) -> Iterator[Finding]:
-    """Finds brokers that answer, and count themselves as part of the cluster, but that another broker does not count.
-
-    The other brokers have lost such a broker, but clients may still ask it.
-    """
-    for address, view in views.items():
-        others = [other for other, state in views.items() if address not in state.addresses]
-        if address in view.addresses and others:
-            advice = "its connections to the other brokers are cut, and prices may wait for it: stop it, then mend them"
-            yield failed("kafka", f"{address} answers, but is no part of the cluster for {', '.join(others)}", advice)
+    """Finds brokers that answer although the others have lost them. `views` has the answer of each broker."""
+    for address, others in find_lost(views).items():
+        found = f"{address} answers, but is no part of the cluster for {', '.join(others)}"
+        advice = "its connections to the other brokers are cut, and prices may wait for it: stop it, then mend them"
+        yield failed("kafka", found, advice)
 
 
 def describe_missing(topic: TopicState, plan: KafkaPlan) -> Finding:

@@ -7,6 +7,7 @@ as browsers. Devices, namespaces and mounts of a run that is killed disappear wi
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from tests.support.kafka.distribution import jars
 from tests.support.network import NotPermitted
@@ -19,7 +20,7 @@ def main() -> None:
     if os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         raise NotPermitted("needs root, `unshare` of util-linux and `ip` of iproute2")
     jars()  # the new network has no connection to download them
-    tests = [sys.executable, "-m", "pytest", "-m", "network", *sys.argv[1:]]
+    tests = [sys.executable, "-m", "pytest", "-m", "network", *(sys.argv[1:] or [str(Path(__file__).parent)])]
     os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", PREPARE, "sh", *tests])
 
 

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 from confluent_kafka import murmur2
+from confluent_kafka.admin import NewTopic
 
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.broker_place import Place, remove_leftover_disks
@@ -53,6 +54,17 @@ def connections(network: Network, brokers: Brokers) -> Iterator[Connections]:
 @pytest.fixture
 def recorder(pipeline: Pipeline) -> Program:
     return pipeline.run("runrecorder", RECORDER_GROUP_ID=f"recorder-{pipeline.topic}")
+
+
+@pytest.fixture
+def only_leader(pipeline: Pipeline, rng: Random) -> int:
+    """The number of a broker that leads all partitions of the topic. A test must use this fixture before `programs`."""
+    first = rng.randrange(3)
+    replicas = [(first + number) % 3 + 1 for number in range(3)]
+    new = NewTopic(pipeline.topic, 4, replica_assignment=[replicas] * 4)
+    pipeline.brokers.admin.create_topics([new], request_timeout=60)[pipeline.topic].result(90)
+    pipeline.brokers.await_in_sync(pipeline.topic)
+    return replicas[0]
 
 
 @pytest.fixture

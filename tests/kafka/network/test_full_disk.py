@@ -35,7 +35,7 @@ def test_a_broker_with_a_full_disk_ends_and_prices_flow_on(
     broker.start()
     pipeline.brokers.await_in_sync(pipeline.topic, "__consumer_offsets")
     await_flow(pipeline)
-    assert MISSING not in diagnose_kafka(pipeline, "warn")
+    wait_until(lambda: MISSING not in diagnose_kafka(pipeline, "warn"), 60, "the end of the doctor's finding")
     await_missing(programs[1], 0)
     await_no_alert(prometheus)
     count = expect_no_loss(pipeline, programs)

@@ -8,8 +8,3 @@ def test_a_broker_that_the_others_have_lost_is_named():
     [finding] = check_views({"k1:9092": rest, "k2:9092": rest, "k3:9092": whole})
     assert finding.found == "k3:9092 answers, but is no part of the cluster for k1:9092, k2:9092"
     assert "stop it" in finding.advice
-
-
-def test_brokers_with_other_addresses_than_those_in_the_settings_are_no_fault():
-    whole = ClusterState(3, False, {}, frozenset({"k1:9092", "k2:9092", "k3:9092"}))
-    assert list(check_views({"kafka.example:9092": whole, "k2:9092": whole})) == []
