@@ -23,8 +23,8 @@ test: dev ## run all tests with their own Redis and Kafka
 test-kafka: dev ## test the pipeline on three real Kafka brokers, with faults: needs Java 17, and Maven for the first run
 	@exec $(PY) -m pytest -m kafka
 
-test-network: dev ## cut brokers off in network namespaces and fill their disks, in 4 minutes: needs root, Java 17, Maven once
-	@exec $(PY) -m pytest -m network
+test-network: dev ## cut brokers off in network namespaces and fill their disks, in 6 minutes: needs root, Java 17, Maven once
+	@exec $(PY) -m tests.kafka.network
 
 test-postgres: dev ## run the tests that use the database on their own PostgreSQL
 	@exec .ci/postgres $(PY) -m pytest --database $(PARALLEL)

@@ -6,15 +6,18 @@ Only the thread that calls `read` may use a consumer. Calls in several threads m
 import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition, murmur2
 
-from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
+from feeds.errors import BrokerUnavailable, TopicRefused
 from feeds.kafka.client_options import EMBEDDED, Options, client_options
+from feeds.kafka.group_errors import raise_if_refused
 from feeds.kafka.lag import STATISTICS_INTERVAL_MS, Lag
+from feeds.kafka.lost_brokers import LostBrokerSearch
 from feeds.kafka.offset_gaps import OffsetGaps
-from feeds.kafka.topic import Topic
+from feeds.kafka.topic import Topic, read_ends
 from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
@@ -27,19 +30,6 @@ PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 10
 """The client options that say how many records are fetched ahead."""
 
 FIND_TOPIC_SECONDS = 2.0
-WATERMARK_TIMEOUT_SECONDS = 5.0
-FATAL_ERRORS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL)
-REFUSED_SETTINGS = {
-    KafkaError.INVALID_SESSION_TIMEOUT: "KAFKA_SESSION_TIMEOUT must be within the limits of the brokers"
-    " (group.min.session.timeout.ms to group.max.session.timeout.ms), by default 6s to 30m",
-    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "another member of the group uses another assignor than cooperative-sticky:"
-    " end it, or choose another KAFKA_GROUP_ID (RECORDER_GROUP_ID for the recorder)",
-    KafkaError.INVALID_GROUP_ID: "KAFKA_GROUP_ID (RECORDER_GROUP_ID for the recorder) must be a name that they accept",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "the brokers must allow this group: choose another KAFKA_GROUP_ID"
-    " (RECORDER_GROUP_ID for the recorder), or change their access rules",
-}
-"""The errors that no retry can fix, each with a text that says what must change."""
-
 Rebalance = Callable[[Collection[int]], None]
 
 
@@ -69,6 +59,7 @@ class UpdateConsumer:
         self._topic = Topic(brokers, topic)
         self._extra_options = dict(options or {})
         self._once = once
+        self._search = LostBrokerSearch("")
         self._joined = False
         self._partitions = 0
         self._removed_during_read: set[int] = set()
@@ -106,27 +97,45 @@ class UpdateConsumer:
         if not description.partitions:
             raise TopicRefused(f"the topic {self.topic} does not exist, so there is nothing to read")
         self._partitions = description.partitions
-        consumer = Consumer({**self._options, **(EMBEDDED if description.embedded else {}), **self._extra_options})
+        self._on_revoke, self._on_lost = on_revoke, on_lost
+        if not (description.embedded or self._once):
+            self._search = LostBrokerSearch(self._options["bootstrap.servers"])
+        self._extra_options = {**(EMBEDDED if description.embedded else {}), **self._extra_options}
+        consumer = Consumer({**self._options, **self._extra_options})
         if self._once:
-            self._unread_ends = self._read_ends(consumer, description.partitions)
+            self._unread_ends = read_ends(consumer, self.topic, description.partitions)
+        self._subscribe(consumer)
 
-        def lost(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            self.outage.begin("the session of this member has expired")
-            self._unassign("partitions lost", on_lost, partitions)
+    def _subscribe(self, consumer: Consumer) -> None:
+        def unless_left(handle: Callable[[list[TopicPartition]], None]) -> Callable[..., None]:
+            return lambda caller, partitions: handle(partitions) if caller is self._consumer else None
 
         self._consumer = consumer
         consumer.subscribe(
             [self.topic],
-            on_assign=lambda _consumer, partitions: self._assign(partitions),
-            on_revoke=lambda _consumer, partitions: self._unassign("partitions revoked", on_revoke, partitions),
-            on_lost=lost,
+            on_assign=unless_left(self._assign),
+            on_revoke=unless_left(partial(self._unassign, "partitions revoked", self._on_revoke)),
+            on_lost=unless_left(self._lose),
         )
+
+    def _leave_lost_brokers(self) -> None:
+        """Joins the group again through the other brokers, if the others have lost some of them."""
+        if others := self._search.find_others():
+            former, self._consumer = self._opened(), None
+            self._lose([TopicPartition(self.topic, number) for number in self.assigned])
+            # The client waits for answers that may never come.
+            threading.Thread(target=former.close, name="leaving lost brokers", daemon=True).start()
+            self._subscribe(Consumer({**self._options, **self._extra_options, "bootstrap.servers": others}))
 
     def _assign(self, partitions: list[TopicPartition]) -> None:
         self.assigned.update(self._log_partitions("partitions assigned", partitions))
         self._joined = True
         self.lag.assign(self.assigned)
         self.outage.end()
+
+    def _lose(self, partitions: list[TopicPartition]) -> None:
+        self.outage.begin("the session of this member has expired")
+        self._unassign("partitions lost", self._on_lost, partitions)
 
     def _unassign(self, event: str, callback: Rebalance, partitions: list[TopicPartition]) -> None:
         numbers = self._log_partitions(event, partitions)
@@ -135,20 +144,6 @@ class UpdateConsumer:
         self.lag.assign(self.assigned)
         self._gaps.forget(numbers)
         callback(numbers)
-
-    def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """Returns the offset after the last record of each partition that has records."""
-        try:
-            watermarks = {
-                number: consumer.get_watermark_offsets(
-                    TopicPartition(self.topic, number), timeout=WATERMARK_TIMEOUT_SECONDS
-                )
-                for number in range(partitions)
-            }
-        except KafkaException as error:
-            consumer.close()
-            raise BrokerUnavailable(f"the end of {self.topic} is unknown: {error.args[0].str()}") from error
-        return {number: high for number, (low, high) in watermarks.items() if low < high}
 
     def describe(self) -> dict[str, list[int]]:
         """Returns the partitions of this member. May be called in any thread."""
@@ -167,6 +162,7 @@ class UpdateConsumer:
         consumer = self._opened()
         first = consumer.poll(timeout)
         if first is None:
+            self._leave_lost_brokers()
             return []
         self._removed_during_read.clear()
         records = [first]
@@ -179,6 +175,7 @@ class UpdateConsumer:
             del records[0]
         valid = [record for record in records if record.error() is None]
         if valid:
+            self._search.note_read()
             self.outage.end()
             self._gaps.check(consumer, valid, self.assigned)
         if len(valid) < len(records):
@@ -283,12 +280,7 @@ class UpdateConsumer:
         return self._consumer
 
     def _handle_error(self, error: KafkaError) -> None:
-        if advice := REFUSED_SETTINGS.get(error.code()):
-            raise GroupRefused(f"Kafka refuses a member of the group {self._options['group.id']}: {advice}")
-        if error.code() in FATAL_ERRORS or error.fatal():
-            raise GroupRefused(
-                f"Kafka refuses this member: {error.str()}; does another process have the same KAFKA_GROUP_INSTANCE_ID?"
-            )
+        raise_if_refused(error, self._options["group.id"])
         self.outage.begin(error.str())
 
     def _log_partitions(self, event: str, partitions: Collection[TopicPartition]) -> list[int]:

@@ -4,7 +4,7 @@ Every method raises BrokerUnavailable if the brokers refuse a request, or do not
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
@@ -43,12 +43,13 @@ class ClusterState(msgspec.Struct, frozen=True):
     """The state of a cluster, as its brokers report it.
 
     `brokers` is the number of brokers. `embedded` says whether `feeds.kafka.embedded` runs the brokers. `topics` maps
-    the name of each topic to its state.
+    the name of each topic to its state. `addresses` are the addresses of the brokers, such as `kafka-1:9092`.
     """
 
     brokers: int
     embedded: bool
     topics: Mapping[str, TopicState]
+    addresses: frozenset[str] = frozenset()
 
 
 class GroupState(msgspec.Struct, frozen=True):
@@ -63,13 +64,22 @@ class GroupState(msgspec.Struct, frozen=True):
 
 
 class Inspection:
-    """Asks one cluster for its state. `timeout` is the longest wait for one answer, in seconds."""
+    """Asks one cluster for its state. `timeout` is the longest wait for one answer, in seconds.
+
+    The first answer comes from one of the brokers that `brokers` names.
+    """
 
     def __init__(self, brokers: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
         self._reason = ""
         options = client_options(brokers, Outage("Kafka")) | {"error_cb": self._note_error}
         self._client = AdminClient(options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.__exit__(None, None, None)
 
     def _note_error(self, error: Any) -> None:
         ignore_errors(error)
@@ -83,6 +93,7 @@ class Inspection:
             brokers=len(metadata.brokers),
             embedded=str(metadata.cluster_id).startswith(EMBEDDED_CLUSTER_ID),
             topics={name: _read_topic(topic) for name, topic in metadata.topics.items()},
+            addresses=frozenset(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values()),
         )
 
     def read_min_in_sync(self, topic: str) -> int:

@@ -5,8 +5,9 @@ stop the prices.
 """
 
 import threading
-from collections.abc import Callable
-from math import nan
+from collections.abc import Callable, Iterable
+from itertools import cycle
+from math import isnan, nan
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable
@@ -18,10 +19,14 @@ ANSWER_SECONDS = 1.0
 
 
 class ReplicaWatch:
-    """Asks the brokers every WATCH_SECONDS, in a thread of its own, and sets the metric."""
+    """Asks one broker every WATCH_SECONDS, in a thread of its own, and sets the metric.
+
+    Asks the brokers that `brokers` names in turn. The metric is the worst of their last answers: a broker that is cut
+    off from the others still answers that no replica is missing.
+    """
 
     def __init__(self, brokers: str, topic: str, stop: threading.Event) -> None:
-        self._brokers = brokers
+        self._brokers = brokers.split(",")
         self._topic = topic
         self._stop = stop
         self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
@@ -34,9 +39,14 @@ class ReplicaWatch:
         self._thread.join(3 * ANSWER_SECONDS)
 
     def _run(self) -> None:
-        inspection = Inspection(self._brokers, ANSWER_SECONDS)
-        while not self._stop.wait(WATCH_SECONDS):
-            metrics.MISSING_REPLICAS.set(count_missing(inspection.read_cluster, self._topic))
+        answers: dict[str, float] = {}
+        for broker in cycle(self._brokers):
+            if self._stop.wait(WATCH_SECONDS):
+                return
+            # A new client each time, because a client prefers the broker that it has asked before.
+            with Inspection(broker, ANSWER_SECONDS) as inspection:
+                answers[broker] = count_missing(inspection.read_cluster, self._topic)
+            metrics.MISSING_REPLICAS.set(find_worst(answers.values()))
 
 
 def count_missing(read_cluster: Callable[[], ClusterState], topic: str) -> float:
@@ -46,3 +56,8 @@ def count_missing(read_cluster: Callable[[], ClusterState], topic: str) -> float
     except BrokerUnavailable:
         return nan
     return state.replicas - state.in_sync if state is not None and state.partitions else nan
+
+
+def find_worst(answers: Iterable[float]) -> float:
+    """Returns the largest of the numbers that are not NaN; NaN if there is none."""
+    return max((answer for answer in answers if not isnan(answer)), default=nan)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -28,6 +28,7 @@ APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
 """How many times to check whether a created topic exists, and the pause between checks."""
 
 FIND_PAUSE_SECONDS = 0.25
+WATERMARK_TIMEOUT_SECONDS = 5.0
 
 
 class TopicDescription(msgspec.Struct, frozen=True):
@@ -189,3 +190,19 @@ class Topic:
         if self._client is None:
             self._client = AdminClient(self._options)
         return self._client
+
+
+def read_ends(consumer: Consumer, topic: str, partitions: int) -> dict[int, int]:
+    """Returns the offset after the last record of each partition that has records.
+
+    Raises BrokerUnavailable after closing the consumer.
+    """
+    try:
+        watermarks = {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=WATERMARK_TIMEOUT_SECONDS)
+            for number in range(partitions)
+        }
+    except KafkaException as error:
+        consumer.close()
+        raise BrokerUnavailable(f"the end of {topic} is unknown: {error.args[0].str()}") from error
+    return {number: high for number, (low, high) in watermarks.items() if low < high}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.inspection import TIMEOUT_SECONDS, ClusterState, Inspection, TopicState
+from feeds.kafka.lost_brokers import find_lost, read_views
 from stockwatch.doctor.finding import Finding, failed, judge, passed, warned
 
 LARGE_LAG = 10_000
@@ -39,6 +40,7 @@ def check_kafka(plan: KafkaPlan) -> Iterator[Finding]:
         yield failed("kafka", f"no answer from {plan.brokers} ({error})", advice)
         return
     yield check_brokers(cluster, plan)
+    yield from check_views(read_views(plan.brokers.split(","), plan.timeout))
     topic = cluster.topics.get(plan.topic, TopicState())
     if not topic.partitions:
         yield describe_missing(topic, plan)
@@ -57,6 +59,14 @@ def check_brokers(cluster: ClusterState, plan: KafkaPlan) -> Finding:
     if cluster.brokers < plan.replicas:
         return (failed if plan.is_production else warned)("kafka", found, advice)
     return passed("kafka", found)
+
+
+def check_views(views: Mapping[str, ClusterState]) -> Iterator[Finding]:
+    """Finds brokers that answer although the others have lost them. `views` has the answer of each broker."""
+    for address, others in find_lost(views).items():
+        found = f"{address} answers, but is no part of the cluster for {', '.join(others)}"
+        advice = "its connections to the other brokers are cut, and prices may wait for it: stop it, then mend them"
+        yield failed("kafka", found, advice)
 
 
 def describe_missing(topic: TopicState, plan: KafkaPlan) -> Finding:

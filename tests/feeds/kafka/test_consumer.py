@@ -197,5 +197,59 @@ def test_it_has_read_all_only_if_it_has_all_partitions_and_has_read_them_to_thei
     consumer.leave()
 
 
+class FoundOnce:
+    """Names the other brokers once."""
+
+    def __init__(self, others: str) -> None:
+        self.others = others
+
+    def find_others(self) -> str:
+        others, self.others = self.others, ""
+        return others
+
+    def note_read(self) -> None:
+        pass
+
+
+def test_a_consumer_that_leaves_lost_brokers_loses_its_partitions_and_reads_on_from_the_commit(
+    kafka: str, topic: str, produce: Produce
+):
+    produce(*(Update("AAPL", 1.5, at(number), number) for number in range(1, 11)))
+    consumer = UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3))
+    revoked: list[int] = []
+    lost: list[int] = []
+    consumer.open(revoked.extend, lost.extend, lambda _seconds: None)
+    found: list[int] = []
+
+    def read() -> list[int]:
+        found.extend(each.offset() for each in consumer.read())
+        return found
+
+    wait_until(lambda: len(read()) == 10)
+    consumer.store({murmur2(b"AAPL", 4): 4})
+    consumer.commit()
+    former = consumer._consumer
+    found.clear()
+    consumer._search = FoundOnce(",".join(kafka.split(",")[1:]))
+    wait_until(lambda: [read()] and lost)
+    assert sorted(lost) == [0, 1, 2, 3]
+    assert consumer._consumer is not former
+    assert consumer.outage.ongoing
+
+    wait_until(lambda: len(read()) == 6)
+    assert found == [4, 5, 6, 7, 8, 9]
+    assert not consumer.outage.ongoing
+    assert (revoked, len(lost)) == ([], 4)
+    wait_until(lambda: not any(thread.name == "leaving lost brokers" for thread in threading.enumerate()))
+    consumer.leave()
+
+
+def test_an_embedded_cluster_is_not_searched_for_lost_brokers(consumer: UpdateConsumer):
+    ignore = lambda _partitions: None  # noqa: E731
+    consumer.open(ignore, ignore, lambda _seconds: None)
+    assert consumer._search._addresses == [""]
+    consumer.leave()
+
+
 def test_every_client_looks_for_new_partitions_within_seconds(consumer: UpdateConsumer):
     assert consumer._options["topic.metadata.refresh.interval.ms"] == 5000

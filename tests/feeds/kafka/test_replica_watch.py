@@ -1,10 +1,10 @@
 import threading
-from math import isnan
+from math import isnan, nan
 
 from feeds import metrics
 from feeds.kafka import replica_watch
 from feeds.kafka.inspection import ClusterState, Inspection, TopicState
-from feeds.kafka.replica_watch import ReplicaWatch, count_missing
+from feeds.kafka.replica_watch import ReplicaWatch, count_missing, find_worst
 from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
@@ -26,6 +26,30 @@ def test_the_number_is_unknown_without_the_topic():
 def test_the_number_is_unknown_without_brokers():
     inspection = Inspection(f"127.0.0.1:{free_port()}", 0.1)
     assert isnan(count_missing(inspection.read_cluster, "ticks"))
+
+
+def test_the_worst_answer_counts_and_unknown_ones_do_not():
+    assert find_worst([0, 1, nan]) == 1
+    assert isnan(find_worst([nan, nan]))
+
+
+def test_all_brokers_are_asked_in_turn(kafka: str, topic: str, produce, monkeypatch):
+    asked: list[str] = []
+
+    class Noted(Inspection):
+        def __init__(self, brokers: str, timeout: float) -> None:
+            asked.append(brokers)
+            super().__init__(brokers, timeout)
+
+    monkeypatch.setattr(replica_watch, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(replica_watch, "Inspection", Noted)
+    stop = threading.Event()
+    watch = ReplicaWatch(kafka, topic, stop)
+    watch.start()
+    wait_until(lambda: len(asked) > 3)
+    stop.set()
+    watch.join()
+    assert asked[:4] == [*kafka.split(","), kafka.split(",")[0]]
 
 
 def test_the_watch_sets_the_metric_until_it_is_stopped(kafka: str, topic: str, produce, monkeypatch):

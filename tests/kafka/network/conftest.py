@@ -1,7 +1,11 @@
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
+from confluent_kafka import murmur2
+from confluent_kafka.admin import NewTopic
 
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.broker_place import Place, remove_leftover_disks
@@ -9,6 +13,7 @@ from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.connections import Connections
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
+from tests.support.monitoring.prometheus import Prometheus
 from tests.support.network import Network
 from tests.support.waiting import wait_until
 
@@ -52,6 +57,17 @@ def recorder(pipeline: Pipeline) -> Program:
 
 
 @pytest.fixture
+def only_leader(pipeline: Pipeline, rng: Random) -> int:
+    """The number of a broker that leads all partitions of the topic. A test must use this fixture before `programs`."""
+    first = rng.randrange(3)
+    replicas = [(first + number) % 3 + 1 for number in range(3)]
+    new = NewTopic(pipeline.topic, 4, replica_assignment=[replicas] * 4)
+    pipeline.brokers.admin.create_topics([new], request_timeout=60)[pipeline.topic].result(90)
+    pipeline.brokers.await_in_sync(pipeline.topic)
+    return replicas[0]
+
+
+@pytest.fixture
 def programs(pipeline: Pipeline, recorder: Program) -> tuple[Program, Program]:
     """A generator and a processor that publish prices, beside a recorder."""
     processor = pipeline.processor()
@@ -63,6 +79,19 @@ def programs(pipeline: Pipeline, recorder: Program) -> tuple[Program, Program]:
 
 
 @pytest.fixture
+def prometheus(programs: tuple[Program, Program], tmp_path: Path) -> Iterator[Prometheus]:
+    """A Prometheus that reads the metrics of the processor."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("needs Prometheus (Debian and Ubuntu: apt install prometheus)")
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    prometheus = Prometheus(folder, {"processor": programs[1].metrics_port})
+    yield prometheus
+    prometheus.end()
+
+
+@pytest.fixture
 def leader(pipeline: Pipeline, programs: tuple[Program, Program], rng: Random) -> int:
-    """The number of a broker that leads a partition of the topic."""
-    return pipeline.brokers.leader(pipeline.topic, rng.randrange(4))
+    """The number of a broker that leads a partition with prices."""
+    symbol = rng.choice(sorted(pipeline.listener.newest))
+    return pipeline.brokers.leader(pipeline.topic, murmur2(symbol.encode(), 4))

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from tests.monitoring.demo.faults import FAULTS, Fault
-from tests.monitoring.demo.prometheus import Prometheus
 from tests.monitoring.demo.stack import DemoStack
 from tests.monitoring.demo.watcher import Watcher
+from tests.support.monitoring.prometheus import RULES, Prometheus, shorten
 
 FIRES_WITHIN_SECONDS = 300.0
 HEALS_WITHIN_SECONDS = 420.0
@@ -60,7 +60,8 @@ def main() -> int:
         stack = DemoStack(Path(folder))
         try:
             stack.start()
-            prometheus, watcher = Prometheus(Path(folder), stack.targets), Watcher(stack.port)
+            prometheus = Prometheus(Path(folder), stack.targets, shorten(RULES))
+            watcher = Watcher(stack.port)
             try:
                 time.sleep(30)  # some scrapes of each target, and the first prices
                 print(f"before: {', '.join(sorted(prometheus.firing())) or 'no alert fires'}", flush=True)

@@ -162,6 +162,7 @@ class Brokers(StartedInBlock):
             self._node(number, ports[number - 1 :: 3], tuning, secure, place) for number, place in enumerate(places, 1)
         ]
         self._admin: AdminClient | None = None
+        self._asked = ""
 
     def _node(
         self, number: int, ports: Sequence[int], tuning: tuple[str, ...], secure: Certificates | None, place: Place
@@ -211,10 +212,11 @@ class Brokers(StartedInBlock):
     def admin(self) -> AdminClient:
         """An admin client for one use.
 
-        A caller must not keep the client: the client may block on a broker that is paused later.
+        A caller must not keep the client: the client may block on a broker that is paused or cut off later.
         """
-        if self._admin is None:
-            answering = ",".join(node.address for node in self.nodes if node.answering)
+        answering = ",".join(node.address for node in self.nodes if node.answering)
+        if self._admin is None or answering != self._asked:
+            self._asked = answering
             options = {"socket.timeout.ms": 1000, "log_level": 2, "error_cb": lambda _error: None}
             self._admin = AdminClient({"bootstrap.servers": answering or self.addresses} | options)
         return self._admin

@@ -28,16 +28,19 @@ METRICS = {
 
 
 class Program:
-    """A running `manage.py COMMAND …` or Python script. `lines` holds its log lines so far."""
+    """A running `manage.py COMMAND …` or Python script. `lines` holds its log lines so far.
+
+    `metrics_port` is 0 if the command serves no metrics.
+    """
 
     def __init__(self, reaper: ProcessReaper, command: list[str], variables: dict[str, str]) -> None:
         self.command = command[-1]
         self.lines: list[dict[str, Any]] = []
         self._reaper = reaper
-        self._port = 0
+        self.metrics_port = 0
         if (variable := METRICS.get(self.command)) is not None:
-            self._port = free_port()
-            variables = variables | {variable: str(self._port)}
+            self.metrics_port = free_port()
+            variables = variables | {variable: str(self.metrics_port)}
         self.process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
@@ -100,8 +103,9 @@ class Program:
 
     def readiness(self) -> tuple[int, dict[str, Any]]:
         """Returns the status and the body of `/readyz`."""
+        opener = build_opener(ProxyHandler({}))
         try:
-            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{self._port}/readyz", timeout=60) as response:
+            with opener.open(f"http://127.0.0.1:{self.metrics_port}/readyz", timeout=TIMEOUT_SECONDS) as response:
                 return response.status, json.load(response)
         except HTTPError as error:
             with error:
@@ -115,7 +119,7 @@ class Program:
         """
         opener = build_opener(ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{self._port}/metrics", timeout=TIMEOUT_SECONDS) as response:
+            with opener.open(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=TIMEOUT_SECONDS) as response:
                 text = response.read().decode()
         except OSError as error:
             if isinstance(getattr(error, "reason", error), ConnectionError):

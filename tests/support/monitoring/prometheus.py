@@ -13,7 +13,7 @@ import yaml
 from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
-RULES = Path(__file__).resolve().parents[3] / "deploy/prometheus/alerts.yml"
+RULES = (Path(__file__).resolve().parents[3] / "deploy/prometheus/alerts.yml").read_text()
 
 
 def shorten(rules: str) -> str:
@@ -22,12 +22,12 @@ def shorten(rules: str) -> str:
 
 
 class Prometheus:
-    """A Prometheus that reads the given targets by job every two seconds."""
+    """A Prometheus that reads the given targets by job every two seconds, and evaluates rules every second."""
 
-    def __init__(self, folder: Path, targets: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, targets: Mapping[str, int], rules: str = RULES) -> None:
         self._url = f"http://127.0.0.1:{(port := free_port())}"
         self._opener = build_opener(ProxyHandler({}))
-        (folder / "alerts.yml").write_text(shorten(RULES.read_text()))
+        (folder / "alerts.yml").write_text(rules)
         jobs = [
             {"job_name": f"stockwatch-{name}", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
             for name, port in targets.items()
