@@ -12,14 +12,14 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from feeds.wire import Update, channel_name, encode
+from tests.monitoring.demo import server_faults
 from tests.monitoring.demo.stack import SYMBOL, DemoStack
+from tests.monitoring.demo.steps import Step, do_nothing
 from tests.support.gateway.raw_socket import TEXT, make_frame, make_upgrade
 
 SUBSCRIBE = b'{"action":"subscribe","payload":{"symbols":["%s"]}}' % SYMBOL.encode()
 SLOW_CLIENTS = 5
 LATE_SECONDS = 10.0
-
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,6 @@ class Fault:
     text: str
     cause: Callable[[DemoStack], AbstractContextManager[Step]]
     alerts: tuple[str, ...]
-
-
-def do_nothing() -> None:
-    pass
 
 
 @contextmanager
@@ -149,4 +145,18 @@ FAULTS = {
         "Redis hangs", freeze("redis"), ("LagGrowing", "RedisRefusesWrites", "PricesDisconnected", "NoTicks")
     ),
     "generator": Fault("generator and exchange are dead", kill_generator, ("TargetDown", "NoTicks")),
+    "restarts": Fault("a program dies again and again", server_faults.restart_generator, ("Restarting",)),
+    "files": Fault("a gateway may open few files", server_faults.use_up_files, ("FilesAlmostUsedUp",)),
+    "versions": Fault("an upgrade is half done", server_faults.run_other_version, ("MixedVersions",)),
+    "kafka": Fault("Kafka hangs for two minutes", server_faults.freeze_kafka, ("UpdatesNotSent",)),
+    "retention": Fault(
+        "Kafka deletes records that are not read", server_faults.delete_unread_records, ("RecordsLost",)
+    ),
+    "broker": Fault("one of three brokers dies", server_faults.kill_broker, ("ReplicasMissing",)),
+    "subscription": Fault(
+        "Redis ends the subscriptions again and again", server_faults.end_subscriptions, ("RedisConnectionLosses",)
+    ),
+    "relay": Fault("the relay dies again and again", server_faults.kill_relay, ("RelayFallbacks",)),
+    "server": Fault("uvicorn serves the gateway", server_faults.serve_with_uvicorn, ("SlowPath",)),
+    "node": Fault("a node of a Redis Cluster dies", server_faults.kill_redis_node, ("RedisNodesLost",)),
 }

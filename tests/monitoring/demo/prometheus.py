@@ -14,6 +14,8 @@ from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
 RULES = Path(__file__).resolve().parents[3] / "deploy/prometheus/alerts.yml"
+ADDED_TARGETS = "added-*.json"
+"""The files with targets that are added later, in the folder of Prometheus."""
 
 
 def shorten(rules: str) -> str:
@@ -32,6 +34,8 @@ class Prometheus:
             {"job_name": f"stockwatch-{name}", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
             for name, port in targets.items()
         ]
+        # Faults add files with further programs while Prometheus runs.
+        jobs.append({"job_name": "added", "file_sd_configs": [{"files": [f"{folder}/{ADDED_TARGETS}"]}]})
         settings = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
         configuration = {"global": settings, "rule_files": ["alerts.yml"], "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))

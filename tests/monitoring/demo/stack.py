@@ -40,7 +40,7 @@ class DemoStack:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.targets = {"gateway": self.port, **{name: free_port() for name in PORTS}}
-        self._folder = folder
+        self.folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         variables = {variable: str(self.targets[name]) for name, variable in PORTS.items()}
         database = f"sqlite:///{folder}/demo.sqlite3"
@@ -82,14 +82,14 @@ class DemoStack:
             process.wait()
 
     def _start(self, name: str, *arguments: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
 
     def _output(self, name: str) -> bytes:
-        assert self._processes[name].poll() is None, f"{name} ended: {(self._folder / f'{name}.log').read_text()}"
-        return (self._folder / f"{name}.log").read_bytes()
+        assert self._processes[name].poll() is None, f"{name} ended: {(self.folder / f'{name}.log').read_text()}"
+        return (self.folder / f"{name}.log").read_bytes()
 
     def _read_exports(self, name: str, last: str) -> None:
         """Takes over the variables that a program prints in lines with `export`. `last` is the last of them."""
