@@ -67,6 +67,11 @@ def test_an_alert_has_a_severity_and_a_summary(alert: str):
     assert ALERTS[alert]["annotations"]["summary"]
 
 
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_summary_writes_numbers_without_prefixes_of_units(alert: str):
+    assert "| humanize }}" not in ALERTS[alert]["annotations"]["summary"]  # it writes 0.2 as 200m
+
+
 def test_the_page_for_operators_explains_exactly_the_alerts():
     page = (ROOT / "docs/operations.md").read_text()
     assert re.findall(r"^\| `(Stockwatch\w+)` \| \S", page, re.MULTILINE) == list(ALERTS)

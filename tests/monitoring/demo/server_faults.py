@@ -126,8 +126,9 @@ def kill_relay(stack: DemoStack) -> Iterator[Step]:
             clients.enter_context(gateway.connect()).send(SUBSCRIBE)
 
         def kill() -> None:
-            if gateway.metric("relay_connected") > 0 and (relay := find_relay(gateway)):
-                os.kill(relay, signal.SIGKILL)
+            with suppress(OSError):  # the gateway is busy, or the relay has just ended
+                if gateway.metric("relay_connected") > 0 and (relay := find_relay(gateway)):
+                    os.kill(relay, signal.SIGKILL)
 
         yield kill
 
