@@ -1,7 +1,7 @@
 """Causes faults on a running system and prints the alerts that fire: `make alerts-demo`.
 
 `python -m tests.monitoring.demo [NAME …]` causes only the named faults. A real Prometheus evaluates the rules of
-`deploy/prometheus/alerts.yml`, with shorter durations in `for` so that a fault takes seconds.
+`deploy/prometheus/alerts.yml`, with shorter durations in `for` and shorter ages, so that a fault takes seconds.
 """
 
 import argparse

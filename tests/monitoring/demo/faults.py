@@ -12,7 +12,14 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from feeds.wire import Update, channel_name, encode
+from tests.monitoring.demo.delivery_faults import (
+    lock_database,
+    refuse_database_writes,
+    refuse_webhooks,
+    starve_engine,
+)
 from tests.monitoring.demo.stack import SYMBOL, DemoStack
+from tests.monitoring.demo.trade_faults import audit_lost_day, lose_trades
 from tests.support.gateway.raw_socket import TEXT, make_frame, make_upgrade
 
 SUBSCRIBE = b'{"action":"subscribe","payload":{"symbols":["%s"]}}' % SYMBOL.encode()
@@ -146,7 +153,15 @@ FAULTS = {
     "slow": Fault("clients do not read", read_nothing, ("UpdatesDropped", "ClientsTooSlow")),
     "processor": Fault("the processor hangs", freeze("processor"), ("TargetDown", "NoTicks")),
     "redis": Fault(
-        "Redis hangs", freeze("redis"), ("LagGrowing", "RedisRefusesWrites", "PricesDisconnected", "NoTicks")
+        "Redis hangs",
+        freeze("redis"),
+        ("LagGrowing", "RedisRefusesWrites", "WorkerStuck", "PricesDisconnected", "NoTicks"),
     ),
     "generator": Fault("generator and exchange are dead", kill_generator, ("TargetDown", "NoTicks")),
+    "database": Fault("the database is locked", lock_database, ("DatabaseDown", "PagesFail", "AlertsBlind")),
+    "engine": Fault("the alert engine is too slow", starve_engine, ("AlertEngineBehind", "AlertsBlind")),
+    "writes": Fault("nothing can write to the database", refuse_database_writes, ("DeliveryStuck", "AlertsBlind")),
+    "webhooks": Fault("a receiver refuses webhooks", refuse_webhooks, ("DeliveryFailing",)),
+    "trades": Fault("the exchange loses trades", lose_trades, ("TradesMissed",)),
+    "audit": Fault("an audit of a day without a feeder", audit_lost_day, ("AuditFoundLosses",)),
 }
