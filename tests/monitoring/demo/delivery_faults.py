@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -55,14 +56,26 @@ def lock_database(stack: DemoStack) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def refuse_database_writes(stack: DemoStack) -> Iterator[Callable[[], None]]:
-    """Leaves a transaction open, so that no program can write, while a delivery waits for its second attempt."""
-    with WebhookReceiver(status(503), OK) as receiver:
+    """Leaves a transaction open, so that no program can write, while a delivery waits for its next attempt.
+
+    The receiver takes the delivery only afterwards.
+    """
+    ended = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        (OK if ended.is_set() else status(503))(connection)
+
+    with WebhookReceiver(answer) as receiver:
         add_firings(stack, receiver.url, 1)
         wait_until(lambda: receiver.requests, 120, "the first attempt")
         with closing(sqlite3.connect(stack.database, timeout=120, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")
-            yield do_nothing
-        wait_until(lambda: len(receiver.requests) > 1, 120, "the second attempt")
+            try:
+                yield do_nothing
+            finally:
+                attempts = len(receiver.requests)
+                ended.set()
+        wait_until(lambda: len(receiver.requests) > attempts, 300, "the last attempt")
 
 
 @contextmanager
