@@ -26,9 +26,8 @@ def run_gateway(
     that of this process.
     """
     port = int(stack.environment["REDIS_ADDR"].rpartition(":")[2])
-    database = stack.folder / "demo.sqlite3"
     shared = {name: value for name, value in stack.environment.items() if name not in {"APP_PORT", "TMPDIR"}}
-    gateway = GatewayProcess(stack.folder, database, RedisServer(port), command, **(shared | variables))
+    gateway = GatewayProcess(stack.folder, stack.database, RedisServer(port), command, **(shared | variables))
     if max_files:
         gateway.launcher = ["sh", "-c", f'ulimit -n {max_files} && exec "$@"', "sh"]
     gateway.start()

@@ -13,8 +13,15 @@ from websockets.sync.client import ClientConnection, connect
 
 from feeds.wire import Update, channel_name, encode
 from tests.monitoring.demo import server_faults
+from tests.monitoring.demo.delivery_faults import (
+    lock_database,
+    refuse_database_writes,
+    refuse_webhooks,
+    starve_engine,
+)
 from tests.monitoring.demo.stack import SYMBOL, DemoStack
 from tests.monitoring.demo.steps import Step, do_nothing
+from tests.monitoring.demo.trade_faults import audit_lost_day, lose_trades
 from tests.support.gateway.raw_socket import TEXT, make_frame, make_upgrade
 
 SUBSCRIBE = b'{"action":"subscribe","payload":{"symbols":["%s"]}}' % SYMBOL.encode()
@@ -142,7 +149,9 @@ FAULTS = {
     "slow": Fault("clients do not read", read_nothing, ("UpdatesDropped", "ClientsTooSlow")),
     "processor": Fault("the processor hangs", freeze("processor"), ("TargetDown", "NoTicks")),
     "redis": Fault(
-        "Redis hangs", freeze("redis"), ("LagGrowing", "RedisRefusesWrites", "PricesDisconnected", "NoTicks")
+        "Redis hangs",
+        freeze("redis"),
+        ("RedisRefusesWrites", "WorkerStuck", "PricesDisconnected", "NoTicks"),
     ),
     "generator": Fault("generator and exchange are dead", kill_generator, ("TargetDown", "NoTicks")),
     "restarts": Fault("a program dies again and again", server_faults.restart_generator, ("Restarting",)),
@@ -159,4 +168,12 @@ FAULTS = {
     "relay": Fault("the relay dies again and again", server_faults.kill_relay, ("RelayFallbacks",)),
     "server": Fault("uvicorn serves the gateway", server_faults.serve_with_uvicorn, ("SlowPath",)),
     "node": Fault("a node of a Redis Cluster dies", server_faults.kill_redis_node, ("RedisNodesLost",)),
+    "database": Fault("the database is locked", lock_database, ("DatabaseDown", "PagesFail", "AlertsBlind")),
+    "engine": Fault("the alert engine is too slow", starve_engine, ("AlertEngineBehind", "AlertsBlind")),
+    "writes": Fault(
+        "nothing can write to the database", refuse_database_writes, ("DeliveryStuck", "AlertsBlind", "LagGrowing")
+    ),
+    "webhooks": Fault("a receiver refuses webhooks", refuse_webhooks, ("DeliveryFailing",)),
+    "trades": Fault("the exchange loses trades", lose_trades, ("TradesMissed",)),
+    "audit": Fault("an audit of a day without a feeder", audit_lost_day, ("AuditFoundLosses",)),
 }

@@ -19,8 +19,12 @@ ADDED_TARGETS = "added-*.json"
 
 
 def shorten(rules: str) -> str:
-    """Makes all rules fire as soon as their condition is true. Some rules look at the last minutes all the same."""
-    return re.sub(r"for: \w+", "for: 1s", rules)
+    """Makes all rules fire as soon as their condition is true, and divides ages of 1,000 seconds or more by 100.
+
+    Some rules look at the last minutes all the same.
+    """
+    rules = re.sub(r"for: \w+", "for: 1s", rules)
+    return re.sub(r"(_seconds\) >) (\d{4,})$", lambda age: f"{age[1]} {int(age[2]) / 100}", rules, flags=re.MULTILINE)
 
 
 class Prometheus:
