@@ -148,7 +148,7 @@ bench-scale: dev ## lose and restart gateway machines under 20,000 sockets, in n
 bench-stream: dev ## measure /stream beside /ws: updates per CPU second
 	@exec $(PY) -m tests.bench.gateway "1,000 x 4 x 10, streams" "1,000 x own 20 of 500 x 5, streams"
 
-alerts-demo: dev ## cause faults on a running system and print the alerts that fire, in 6 minutes; needs Prometheus
+alerts-demo: dev ## cause faults on a running system and print the alerts that fire, in half an hour; needs Prometheus, and Java 17 for one fault
 	@exec $(PY) -m tests.monitoring.demo
 
 shot: dev ## take pictures of the page, also of the states of real sources

@@ -47,7 +47,7 @@ OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
-"""The profile for health checks and other clients that are closed after one command."""
+"""The profile for health checks, for metrics, and for other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
 """The profile for pub/sub. Its time-outs apply to the handshake and to writes."""

@@ -21,6 +21,7 @@ from feeds.program_health import heartbeat
 from feeds.retry import CircuitBreaker
 from watchlist.alert_kinds import Channel
 from watchlist.alerts.delivery.outbox import (
+    CHANNELS,
     DueLane,
     count_backlog,
     delete_old_lanes,
@@ -81,7 +82,11 @@ class Sender:
         self._unwritten: list[Report | Turn] = []
         self._active: dict[str, Turn] = {}
         """The turns that run, by the names of their lanes."""
-        self._renew_at = self._clean_at = 0.0
+        self._renew_at = self._count_at = self._clean_at = 0.0
+        self._oldest: datetime | None = None
+        for channel in CHANNELS:
+            metrics.DELIVERY_FAILED.labels(channel.value)  # Prometheus does not count the first value as an increase
+        metrics.DELIVERY_OLDEST.set_function(self._find_oldest_age)
 
     def run(self, stop: threading.Event) -> None:
         """Delivers until `stop` is set. Then waits at most CLOSE_SECONDS for the turns that run."""
@@ -110,6 +115,7 @@ class Sender:
 
     def _work(self) -> None:
         """Raises OutboxUnavailable."""
+        self._count()  # first: it only reads, and the database may answer reads but refuse writes
         self._write()
         self._renew()
         for due in find_due(self._now(), GATHER):
@@ -127,11 +133,15 @@ class Sender:
 
     def _settle(self, report: Report) -> None:
         retried, failed = settle(report, self._now(), self._rng)
-        channel = report.turn.receiver.channel.value
+        receiver = report.turn.receiver
+        channel = receiver.channel.value
         if report.outcome.result is Result.SENT:
             metrics.DELIVERY_SENT.labels(channel).inc(len(report.firings))
         metrics.DELIVERY_RETRIED.labels(channel).inc(retried)
-        metrics.DELIVERY_FAILED.labels(channel).inc(failed)
+        if failed and receiver.address:  # without an address, the person wants nothing by this channel
+            metrics.DELIVERY_FAILED.labels(channel).inc(failed)
+            # The error is not logged: it may contain text of the receiver or of the person.
+            log.warning("deliveries given up", channel=channel, account=receiver.owner_pk, deliveries=failed)
 
     def _release(self, turn: Turn) -> None:
         now = self._now()
@@ -167,12 +177,25 @@ class Sender:
         finally:
             self._events.put(turn)
 
+    def _count(self) -> None:
+        """Counts the deliveries that wait."""
+        if self._clock() < self._count_at:
+            return
+        self._count_at = self._clock() + HOUSEKEEPING_SECONDS
+        backlog = count_backlog()
+        metrics.DELIVERY_WAITING.set(backlog.waiting)
+        self._oldest = backlog.oldest
+
+    def _find_oldest_age(self) -> float:
+        """Returns the age of the oldest firing whose delivery waits; 0 if none waits.
+
+        The age of the last known firing grows while the database does not answer, or this sender hangs.
+        """
+        oldest = self._oldest
+        return max((self._now() - oldest).total_seconds(), 0.0) if oldest else 0.0
+
     def _clean(self) -> None:
         if self._clock() < self._clean_at:
             return
         self._clean_at = self._clock() + HOUSEKEEPING_SECONDS
-        now, backlog = self._now(), count_backlog()
-        metrics.DELIVERY_WAITING.set(backlog.waiting)
-        age = (now - backlog.oldest).total_seconds() if backlog.oldest else 0.0
-        metrics.DELIVERY_OLDEST.set(max(age, 0.0))
-        delete_old_lanes(now - LANE_LIFETIME)
+        delete_old_lanes(self._now() - LANE_LIFETIME)

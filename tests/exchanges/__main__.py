@@ -1,12 +1,14 @@
 """Runs a fake exchange by hand: `python -m tests.exchanges kraken --fault mute --port 9001`.
 
 Prints the settings with the addresses of the exchange, and makes random trades until Ctrl-C. With `--ledger FILE`,
-writes all trades as CSV at the end. Another script can compare this file with the bars.
+writes all trades as CSV at the end. Another script can compare this file with the bars. With `--commands`, faults begin
+and end when lines such as `begin mute` and `end mute` arrive at standard input.
 """
 
 import argparse
 import importlib
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS", help="when the faults begin")
     parser.add_argument("--duration", type=float, metavar="SECONDS", help="how long they last; default: to the end")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="how often they begin again")
+    parser.add_argument("--commands", action="store_true", help="follow lines such as `begin mute` and `end mute`")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--symbols", nargs="+", metavar="SYMBOL", help="such as BTC/USD")
     parser.add_argument("--rate", type=float, default=10.0, help="trades per second of all symbols")
@@ -68,6 +71,16 @@ class FaultSchedule:
                 print(f"{seconds:.0f} s: {name} begins", flush=True)
 
 
+def follow_commands(exchange: Exchange) -> None:
+    """Begins and ends the faults that the lines of standard input name, such as `begin mute` and `end mute`."""
+    change = {"begin": exchange.set_fault, "end": exchange.clear_fault}
+    with open(0, closefd=False) as lines:  # a thread that reads `sys.stdin` would make the end of Python an error
+        for line in lines:
+            word, name = line.split()
+            change[word](name)
+            print(f"{name} {word}s", flush=True)
+
+
 def run(exchange: Exchange, arguments: argparse.Namespace) -> None:
     """Makes trades until Ctrl-C."""
     market, faults = RandomMarket(exchange, arguments.seed), FaultSchedule(exchange, arguments)
@@ -92,6 +105,8 @@ def main() -> None:
     with make_exchange(port=arguments.port, **options) as exchange, suppress(KeyboardInterrupt):
         for variable, address in exchange.settings().items():
             print(f"export {variable}={address}", flush=True)
+        if arguments.commands:
+            threading.Thread(target=follow_commands, args=(exchange,), daemon=True).start()
         run(exchange, arguments)
     print(f"{exchange.ledger.count} trades, {exchange.connects} connects", flush=True)
     if arguments.ledger is not None:

@@ -238,3 +238,18 @@ def test_a_fake_exchange_runs_by_hand(name: str, tmp_path: Path):
     assert ledger.read_text().startswith("symbol,sequence,timestamp,price,size\n")
     count = len(ledger.read_text().splitlines()) - 1
     assert rest.strip() == f"{count} trades, 0 connects"
+
+
+def test_a_fake_exchange_that_runs_by_hand_follows_commands():
+    command = [sys.executable, "-m", "tests.exchanges", "kraken", "--commands"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("begin mute\nend mute\n")
+        process.stdin.flush()
+        lines = [process.stdout.readline().strip() for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert lines[2:] == ["mute begins", "mute ends"]
+    assert process.returncode == 0

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.monitoring.demo.faults import FAULTS as DEMONSTRATED_FAULTS
+from tests.monitoring.demo.prometheus import shorten
 from tests.support.monitoring.registered_metrics import registered_series
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,20 @@ def test_an_alert_fires_in_a_test_of_its_fault_and_not_before(alert: str):
     assert [set(), {f"{alert}"}] in [expected_alerts(test) for test in FAULTS]
 
 
+def test_the_demonstration_causes_a_fault_for_each_alert():
+    demonstrated = {f"Stockwatch{alert}" for fault in DEMONSTRATED_FAULTS.values() for alert in fault.alerts}
+    assert demonstrated == set(ALERTS)
+
+
+def test_the_demonstration_shortens_durations_and_ages():
+    groups = yaml.safe_load(shorten((FOLDER / "alerts.yml").read_text()))["groups"]
+    shortened = {rule.get("alert"): rule for group in groups for rule in group["rules"]}
+    assert {rule["for"] for rule in shortened.values() if "for" in rule} == {"1s"}
+    changed = {name for name, rule in ALERTS.items() if rule["expr"] != shortened[name]["expr"]}
+    assert changed == {"StockwatchDeliveryStuck"}
+    assert shortened["StockwatchDeliveryStuck"]["expr"] == "max(stockwatch_delivery_oldest_seconds) > 39.0"
+
+
 def test_no_alert_fires_in_a_healthy_system():
     assert set().union(*expected_alerts(HEALTHY)) == set()
 
@@ -65,6 +81,11 @@ def test_a_rule_names_only_metrics_that_exist(rule: dict[str, Any]):
 def test_an_alert_has_a_severity_and_a_summary(alert: str):
     assert ALERTS[alert]["labels"]["severity"] in {"page", "ticket"}
     assert ALERTS[alert]["annotations"]["summary"]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_summary_writes_numbers_without_prefixes_of_units(alert: str):
+    assert "| humanize }}" not in ALERTS[alert]["annotations"]["summary"]  # it writes 0.2 as 200m
 
 
 def test_the_page_for_operators_explains_exactly_the_alerts():

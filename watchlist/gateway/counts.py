@@ -21,8 +21,8 @@ class GatewayCounts:
         """The number of sockets that were closed because of their age."""
         self.rate_limit_unanswered = 0
         """The number of rate checks that Redis did not answer. Such a check refuses no connection."""
-        self.direct_writes = False
-        """Whether the gateway writes to the newest connection without ASGI."""
+        self.direct_writes = True
+        """Whether the gateway writes to the newest socket without ASGI. True before the first socket."""
 
     def count_close(self, code: CloseCode) -> None:
         self.closed[code.name.lower()] += 1

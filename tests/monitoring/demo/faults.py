@@ -12,14 +12,21 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from feeds.wire import Update, channel_name, encode
+from tests.monitoring.demo import server_faults
+from tests.monitoring.demo.delivery_faults import (
+    lock_database,
+    refuse_database_writes,
+    refuse_webhooks,
+    starve_engine,
+)
 from tests.monitoring.demo.stack import SYMBOL, DemoStack
+from tests.monitoring.demo.steps import Step, do_nothing
+from tests.monitoring.demo.trade_faults import audit_lost_day, lose_trades
 from tests.support.gateway.raw_socket import TEXT, make_frame, make_upgrade
 
 SUBSCRIBE = b'{"action":"subscribe","payload":{"symbols":["%s"]}}' % SYMBOL.encode()
 SLOW_CLIENTS = 5
 LATE_SECONDS = 10.0
-
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,6 @@ class Fault:
     text: str
     cause: Callable[[DemoStack], AbstractContextManager[Step]]
     alerts: tuple[str, ...]
-
-
-def do_nothing() -> None:
-    pass
 
 
 @contextmanager
@@ -146,7 +149,31 @@ FAULTS = {
     "slow": Fault("clients do not read", read_nothing, ("UpdatesDropped", "ClientsTooSlow")),
     "processor": Fault("the processor hangs", freeze("processor"), ("TargetDown", "NoTicks")),
     "redis": Fault(
-        "Redis hangs", freeze("redis"), ("LagGrowing", "RedisRefusesWrites", "PricesDisconnected", "NoTicks")
+        "Redis hangs",
+        freeze("redis"),
+        ("RedisRefusesWrites", "WorkerStuck", "PricesDisconnected", "NoTicks"),
     ),
     "generator": Fault("generator and exchange are dead", kill_generator, ("TargetDown", "NoTicks")),
+    "restarts": Fault("a program dies again and again", server_faults.restart_generator, ("Restarting",)),
+    "files": Fault("a gateway may open few files", server_faults.use_up_files, ("FilesAlmostUsedUp",)),
+    "versions": Fault("an upgrade is half done", server_faults.run_other_version, ("MixedVersions",)),
+    "kafka": Fault("Kafka hangs for two minutes", server_faults.freeze_kafka, ("UpdatesNotSent",)),
+    "retention": Fault(
+        "Kafka deletes records that are not read", server_faults.delete_unread_records, ("RecordsLost",)
+    ),
+    "broker": Fault("one of three brokers dies", server_faults.kill_broker, ("ReplicasMissing",)),
+    "subscription": Fault(
+        "Redis ends the subscriptions again and again", server_faults.end_subscriptions, ("RedisConnectionLosses",)
+    ),
+    "relay": Fault("the relay dies again and again", server_faults.kill_relay, ("RelayFallbacks",)),
+    "server": Fault("uvicorn serves the gateway", server_faults.serve_with_uvicorn, ("SlowPath",)),
+    "node": Fault("a node of a Redis Cluster dies", server_faults.kill_redis_node, ("RedisNodesLost",)),
+    "database": Fault("the database is locked", lock_database, ("DatabaseDown", "PagesFail", "AlertsBlind")),
+    "engine": Fault("the alert engine is too slow", starve_engine, ("AlertEngineBehind", "AlertsBlind")),
+    "writes": Fault(
+        "nothing can write to the database", refuse_database_writes, ("DeliveryStuck", "AlertsBlind", "LagGrowing")
+    ),
+    "webhooks": Fault("a receiver refuses webhooks", refuse_webhooks, ("DeliveryFailing",)),
+    "trades": Fault("the exchange loses trades", lose_trades, ("TradesMissed",)),
+    "audit": Fault("an audit of a day without a feeder", audit_lost_day, ("AuditFoundLosses",)),
 }

@@ -20,7 +20,12 @@ PORTS = {
     "alerts": "ALERTS_METRICS_PORT",
     "delivery": "DELIVERY_METRICS_PORT",
 }
-CHILDREN = {"redis": ("redis-server", "valkey-server"), "processor": ("runprocessor",)}
+CHILDREN = {
+    "redis": ("redis-server", "valkey-server"),
+    "processor": ("runprocessor",),
+    "alerts": ("runalerts",),
+    "delivery": ("rundelivery",),
+}
 """Words in the command lines of the children of `runstack`."""
 SYMBOL = "AAPL"
 LIMITS = {
@@ -29,6 +34,7 @@ LIMITS = {
     "GATEWAY_RATE_PER_SECOND": "10000",
     "GATEWAY_RATE_BURST": "10000",
     "GATEWAY_TIMEOUTS_WRITE_WAIT": "3s",
+    "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
     "FEEDS": "kraken",
     "LOGGER_LEVEL": "warning",
 }
@@ -40,16 +46,15 @@ class DemoStack:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.targets = {"gateway": self.port, **{name: free_port() for name in PORTS}}
-        self._folder = folder
+        self.folder = folder
+        self.database = folder / "demo.sqlite3"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         variables = {variable: str(self.targets[name]) for name, variable in PORTS.items()}
-        database = f"sqlite:///{folder}/demo.sqlite3"
-        self.environment = (
-            os.environ | LIMITS | variables | {"DATABASE_URL": database, "APP_PORT": f"127.0.0.1:{self.port}"}
-        )
+        addresses = {"DATABASE_URL": f"sqlite:///{self.database}", "APP_PORT": f"127.0.0.1:{self.port}"}
+        self.environment = os.environ | LIMITS | variables | addresses
 
     def start(self) -> None:
-        self._start("exchange", "-m", "tests.exchanges", "kraken")
+        self._start("exchange", "-m", "tests.exchanges", "kraken", "--commands")
         self._read_exports("exchange", "KRAKEN_REST_URL")
         parts = "redis,kafka,processor,recorder,alerts,delivery,gateway"
         self._start("runstack", "manage.py", "runstack", "--only", parts)
@@ -73,6 +78,20 @@ class DemoStack:
     def thaw(self, name: str) -> None:
         os.kill(self._find(name), signal.SIGCONT)
 
+    def command_exchange(self, line: str) -> None:
+        """Begins or ends a fault of the exchange, by a line such as `begin mute`."""
+        commands = self._processes["exchange"].stdin
+        assert commands is not None
+        commands.write(f"{line}\n".encode())
+        commands.flush()
+
+    def manage(self, *arguments: str, **variables: str) -> None:
+        """Runs a management command to its end, with further environment variables."""
+        command = [sys.executable, "manage.py", *arguments]
+        environment = self.environment | variables
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stdout + result.stderr
+
     def end(self) -> None:
         for process in reversed(self._processes.values()):
             process.send_signal(signal.SIGTERM)
@@ -82,14 +101,19 @@ class DemoStack:
             process.wait()
 
     def _start(self, name: str, *arguments: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
 
     def _output(self, name: str) -> bytes:
-        assert self._processes[name].poll() is None, f"{name} ended: {(self._folder / f'{name}.log').read_text()}"
-        return (self._folder / f"{name}.log").read_bytes()
+        assert self._processes[name].poll() is None, f"{name} ended: {(self.folder / f'{name}.log').read_text()}"
+        return (self.folder / f"{name}.log").read_bytes()
 
     def _read_exports(self, name: str, last: str) -> None:
         """Takes over the variables that a program prints in lines with `export`. `last` is the last of them."""

@@ -10,7 +10,8 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import OperationalError
-from prometheus_client import Counter
+from prometheus_client import REGISTRY, Counter
+from structlog.testing import capture_logs
 
 from feeds import metrics
 from stockwatch.delivering import sender as sender_module
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.django_db
 COUNTERS = (metrics.DELIVERY_SENT, metrics.DELIVERY_RETRIED, metrics.DELIVERY_FAILED)
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
+CHANNELS = ("email", "webhook", "apprise")
 
 
 class Bench:
@@ -130,6 +132,19 @@ def test_a_refusal_is_final(bench):
         fire(add_account("ada", receiver.url), Channel.WEBHOOK, START)
         bench.run(bench.make_sender(), lambda: states() == [("failed", 1)])
     assert Delivery.objects.get().last_error == "the receiver answered 404 Not Found"
+
+
+def test_the_log_names_the_account_of_deliveries_that_were_given_up(bench):
+    with WebhookReceiver(status(503, "Text of the receiver"), status(404, "Text of the receiver")) as receiver:
+        owner = add_account("ada", receiver.url)
+        fire(owner, Channel.WEBHOOK, START, 2)
+        sender = bench.make_sender()
+        with capture_logs() as lines:
+            bench.run(sender, lambda: receiver.requests)
+            bench.wait(minutes=10)
+            bench.run(sender, lambda: {state for state, _ in states()} == {"failed"})
+    given_up = {"event": "deliveries given up", "log_level": "warning", "channel": "webhook", "account": owner.pk}
+    assert lines == [{**given_up, "deliveries": 1}] * 2
 
 
 def test_a_receiver_that_is_down_is_tried_once_for_all_its_firings(bench):
@@ -268,7 +283,7 @@ def test_what_was_sent_is_written_when_the_database_answers_again(bench, monkeyp
     assert len(receiver.requests) == 1
 
 
-def raise_outage(*_: object) -> None:
+def raise_outage(*_: object, **__: object) -> None:
     raise OperationalError("the database is locked")
 
 
@@ -316,8 +331,10 @@ def test_an_account_that_wants_nothing_gets_nothing(bench, change):
         owner.is_active = False
         owner.save()
     fire(owner, Channel.EMAIL, START - timedelta(minutes=1))
+    failures = count(metrics.DELIVERY_FAILED, "email")
     bench.run(bench.make_sender(), lambda: states() == [("failed", 1)])
     assert mail.outbox == []
+    assert count(metrics.DELIVERY_FAILED, "email") == failures
 
 
 def test_a_mail_server_that_is_down_is_tried_again(bench, monkeypatch):
@@ -378,14 +395,47 @@ def test_the_metrics_count_what_was_sent_retried_and_failed(bench):
         bench.wait(seconds=30)
         sender = bench.make_sender()
         sender.run_once()
-        assert metrics.DELIVERY_WAITING._value.get() == 3
-        assert metrics.DELIVERY_OLDEST._value.get() == 30
+        assert (waiting(), oldest_age()) == (3, 30)
         bench.run(sender, lambda: len(receiver.requests) == 3)
     assert [count(each, "webhook") - old for each, old in zip(COUNTERS, before, strict=True)] == [1, 1, 1]
     Delivery.objects.all().delete()
-    sender._clean_at = 0.0
+    sender._count_at = 0.0
     sender.run_once()
-    assert (metrics.DELIVERY_WAITING._value.get(), metrics.DELIVERY_OLDEST._value.get()) == (0, 0)
+    assert (waiting(), oldest_age()) == (0, 0)
+
+
+def waiting() -> float | None:
+    return REGISTRY.get_sample_value("stockwatch_delivery_waiting")
+
+
+def oldest_age() -> float | None:
+    """Returns the age of the oldest firing whose delivery waits, as Prometheus reads it."""
+    return REGISTRY.get_sample_value("stockwatch_delivery_oldest_seconds")
+
+
+def test_the_oldest_firing_is_known_while_the_database_refuses_writes(bench, monkeypatch):
+    monkeypatch.setattr(DeliveryLane.objects, "bulk_create", raise_outage)
+    fire(add_account("ada", "http://127.0.0.1:9/"), Channel.WEBHOOK, START)
+    bench.wait(minutes=70)
+    bench.make_sender().run_once()
+    assert (states(), oldest_age()) == ([("waiting", 0)], 4200)
+
+
+def test_the_oldest_firing_grows_older_while_the_database_does_not_answer(bench, monkeypatch):
+    fire(add_account("ada", email="ada@example.org"), Channel.EMAIL, START)
+    sender = bench.make_sender()
+    sender.run_once()
+    monkeypatch.setattr("watchlist.alerts.delivery.outbox.waiting_deliveries", raise_outage)
+    bench.wait(minutes=70)
+    sender.run_once()
+    assert oldest_age() == 4200
+
+
+def test_the_failures_of_each_channel_are_counted_from_zero(bench):
+    metrics.DELIVERY_FAILED.clear()
+    bench.make_sender()
+    counts = [REGISTRY.get_sample_value("stockwatch_delivery_failed_total", {"channel": name}) for name in CHANNELS]
+    assert counts == [0, 0, 0]
 
 
 def test_lanes_that_nothing_uses_are_deleted(bench):

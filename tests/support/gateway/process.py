@@ -24,6 +24,8 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).parents[3]
 FRAME_TIMEOUT_SECONDS = 60.0
 """How long a test waits for a frame. The time is long, because the machine may be busy."""
+START_TIMEOUT_SECONDS = 300.0
+"""How long a gateway may take to start. The time is long, because the machine may be busy."""
 SERVERS = ("rungateway", "daphne", "daphne over TLS", "uvicorn")
 """The commands that can run the gateway: with the front, with Daphne, with Daphne and TLS, and with uvicorn."""
 DIRECT_SERVERS = SERVERS[:3]
@@ -123,7 +125,7 @@ class GatewayProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._answers, 90, f"start of the gateway:\n{self.log.read_text()}")
+        wait_until(self._answers, START_TIMEOUT_SECONDS, f"start of the gateway:\n{self.log.read_text()}")
         return self
 
     def _answers(self) -> bool:

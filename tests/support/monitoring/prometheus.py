@@ -14,11 +14,17 @@ from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
 RULES = (Path(__file__).resolve().parents[3] / "deploy/prometheus/alerts.yml").read_text()
+ADDED_TARGETS = "added-*.json"
+"""The files with targets that are added later, in the folder of Prometheus."""
 
 
 def shorten(rules: str) -> str:
-    """Makes all rules fire as soon as their condition is true. Some rules look at the last minutes all the same."""
-    return re.sub(r"for: \w+", "for: 1s", rules)
+    """Makes all rules fire as soon as their condition is true, and divides ages of 1,000 seconds or more by 100.
+
+    Some rules look at the last minutes all the same.
+    """
+    rules = re.sub(r"for: \w+", "for: 1s", rules)
+    return re.sub(r"(_seconds\) >) (\d{4,})$", lambda age: f"{age[1]} {int(age[2]) / 100}", rules, flags=re.MULTILINE)
 
 
 class Prometheus:
@@ -32,6 +38,8 @@ class Prometheus:
             {"job_name": f"stockwatch-{name}", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
             for name, port in targets.items()
         ]
+        # Faults add files with further programs while Prometheus runs.
+        jobs.append({"job_name": "added", "file_sd_configs": [{"files": [f"{folder}/{ADDED_TARGETS}"]}]})
         settings = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
         configuration = {"global": settings, "rule_files": ["alerts.yml"], "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))

@@ -47,6 +47,13 @@ def test_a_client_that_leaves_frees_its_stream(run_gateway, command, headers):
     wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 0)
 
 
+def test_a_gateway_with_streams_alone_reports_no_slow_path(run_gateway):
+    gateway = run_gateway("rungateway")
+    with open_stream(gateway, "symbols=AAPL"):
+        wait_until(lambda: gateway.metric("connections") == 1)
+        assert gateway.metric("fast_path") == 1
+
+
 @pytest.mark.parametrize(("command", "headers"), WAYS[:2], ids=NAMES[:2])
 def test_a_client_that_never_reads_is_dropped_and_others_miss_no_update(run_gateway, command, headers):
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="1s")
