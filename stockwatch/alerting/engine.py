@@ -128,7 +128,9 @@ class AlertEngine:
         if self._records and self._paused:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
         is_due = self._clock() >= self._sync_at
-        self._pause_unless(self._breaker(lambda: self._work(everything=is_due)))
+        # In an outage, only a full synchronization counts as a success: work without a query would seem to end it.
+        everything = is_due or self._paused
+        self._pause_unless(self._breaker(lambda: self._work(everything=everything)))
         if is_due:
             self._sync_at = self._clock() + SYNC_SECONDS
             stalled = self._paused or self._source.outage.ongoing

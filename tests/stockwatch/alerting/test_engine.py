@@ -275,6 +275,30 @@ def test_firings_wait_for_a_database_that_does_not_answer(
     assert fired() == [(alert.pk, 1, 100.0), (alert.pk, 2, 101.0)]
 
 
+def test_an_outage_of_the_database_lasts_until_a_query_succeeds(factory: EngineFactory):
+    refused, begun = 0, False
+
+    def refuse(*_: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise OperationalError("database is locked")
+
+    with ExitStack() as outage, capture_logs() as lines:
+
+        def drive() -> bool:
+            nonlocal begun
+            if refused > 4:
+                outage.close()
+                return any(line["event"] == "database available again" for line in lines)
+            if factory.source.assigned and not begun:
+                begun = True
+                outage.enter_context(connection.execute_wrapper(refuse))
+            return False
+
+        factory.run_until(drive)
+    assert [line["event"] for line in lines].count("database unavailable") == 1
+
+
 def test_on_a_full_disk_firings_wait_until_there_is_space(
     factory: EngineFactory, produce: Produce, make_alert: Callable[..., Alert]
 ):
