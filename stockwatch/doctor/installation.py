@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from packaging.markers import Marker
+
 from stockwatch.doctor.finding import Finding, judge, passed, warned
 
 OLDEST, NEWEST = (3, 11), (3, 14)
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?: *; *([^\\\n]*))?", re.MULTILINE)
 
 
 def check_installation(requirements: Path) -> Iterator[Finding]:
@@ -18,7 +20,7 @@ def check_installation(requirements: Path) -> Iterator[Finding]:
     advice = "install Python 3.11 to 3.14, and create the virtual environment again"
     yield judge("python", not OLDEST <= sys.version_info[:2] <= NEWEST, f"{running}, {sys.executable}", advice)
     try:
-        pinned = dict(PINNED.findall(requirements.read_text()))
+        pinned = _read_pinned(requirements.read_text())
     except OSError as error:
         yield warned("packages", f"{requirements.name} cannot be read ({error.strerror})", "compare them by hand")
         return
@@ -27,6 +29,15 @@ def check_installation(requirements: Path) -> Iterator[Finding]:
         yield warned("packages", "; ".join(others), f"install them: pip install -r {requirements.name}")
     else:
         yield passed("packages", f"all {len(pinned)} packages have the versions of {requirements.name}")
+
+
+def _read_pinned(text: str) -> dict[str, str]:
+    """Returns the versions of the packages that a requirements file has for this system and this Python, by name."""
+    return {
+        name: wanted
+        for name, wanted, marker in PINNED.findall(text)
+        if not marker.strip() or Marker(marker.strip()).evaluate()
+    }
 
 
 def _find_others(pinned: dict[str, str]) -> Iterator[tuple[str, str, str]]:
