@@ -9,7 +9,7 @@ PARALLEL = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-network test-postgres test-clients test-helm test-deploy check audit lock fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
+.PHONY: help run test test-kafka test-network test-postgres test-clients test-helm test-deploy check audit lock wheels fmt openapi up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger bench-stream alerts-demo shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -56,6 +56,10 @@ audit: ## look for weaknesses in code and packages, and list the packages: AUDIT
 lock: ## write requirements*.txt with hashes from requirements*.in: LOCK=--upgrade takes the newest versions
 	@VENV=.venv-audit sh .ci/venv audit
 	@PATH=.venv-audit/bin:$$PATH .venv-audit/bin/python .ci/lock $(LOCK)
+
+wheels: ## check that all requirements*.txt have wheels for each system and each version of Python; needs PyPI
+	@VENV=.venv-audit sh .ci/venv audit
+	@PATH=.venv-audit/bin:$$PATH .venv-audit/bin/python .ci/wheels
 
 fmt: dev ## format the code
 	@$(PY) -m ruff check --fix .

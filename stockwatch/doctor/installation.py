@@ -2,15 +2,16 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from packaging.markers import Marker
 
 from stockwatch.doctor.finding import Finding, judge, passed, warned
 
 OLDEST, NEWEST = (3, 11), (3, 14)
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)([ \t]*;)?", re.MULTILINE)
-"""Matches a pinned package. Group 3 matches the begin of a condition, such as `; python_version < '3.12'`."""
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?: *; *([^\\\n]*))?", re.MULTILINE)
 
 
 def check_installation(requirements: Path) -> Iterator[Finding]:
@@ -19,27 +20,35 @@ def check_installation(requirements: Path) -> Iterator[Finding]:
     advice = "install Python 3.11 to 3.14, and create the virtual environment again"
     yield judge("python", not OLDEST <= sys.version_info[:2] <= NEWEST, f"{running}, {sys.executable}", advice)
     try:
-        pinned = PINNED.findall(requirements.read_text())
+        pinned = _read_pinned(requirements.read_text())
     except OSError as error:
         yield warned("packages", f"{requirements.name} cannot be read ({error.strerror})", "compare them by hand")
         return
-    others = list(_describe_others(pinned))
+    others = [f"{name} {found or 'missing'}, not {wanted}" for name, wanted, found in _find_others(pinned)]
     if others:
         yield warned("packages", "; ".join(others), f"install them: pip install -r {requirements.name}")
     else:
-        yield passed("packages", f"all packages have the versions of {requirements.name}")
+        yield passed("packages", f"all {len(pinned)} packages have the versions of {requirements.name}")
 
 
-def _describe_others(pinned: Iterable[tuple[str, str, str]]) -> Iterator[str]:
-    """Yields a text for each package whose installed version is not the pinned one.
+def _read_pinned(text: str) -> dict[str, str]:
+    """Returns the versions of the packages that a requirements file has for this system and this Python, by name."""
+    return {
+        name: wanted
+        for name, wanted, marker in PINNED.findall(text)
+        if not marker.strip() or Marker(marker.strip()).evaluate()
+    }
 
-    An item of `pinned` has the groups of PINNED. A package with a condition may be missing: pip installs such a package
-    only if this Python meets the condition.
+
+def _find_others(pinned: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yields the name, the pinned version and the installed version of each package whose versions differ.
+
+    The installed version of a missing package is an empty text.
     """
-    for name, wanted, condition in pinned:
+    for name, wanted in pinned.items():
         try:
             found = version(name)
         except PackageNotFoundError:
             found = ""
-        if found != wanted and (found or not condition):
-            yield f"{name} {found or 'missing'}, not {wanted}"
+        if found != wanted:
+            yield name, wanted, found

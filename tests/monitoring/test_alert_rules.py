@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.monitoring.demo.faults import FAULTS as DEMONSTRATED_FAULTS
-from tests.monitoring.demo.prometheus import shorten
+from tests.support.monitoring.prometheus import shorten
 from tests.support.monitoring.registered_metrics import registered_series
 
 ROOT = Path(__file__).resolve().parents[2]

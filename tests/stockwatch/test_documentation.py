@@ -14,7 +14,7 @@ DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
 MAX_README_LINES = 150
 TARGETS = (
-    "run test test-kafka test-network test-postgres test-clients test-helm test-deploy check audit lock fmt"
+    "run test test-kafka test-network test-postgres test-clients test-helm test-deploy check audit lock wheels fmt"
     " openapi up up-all down logs restart gen proc rec gtw"
     " bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay"
     " bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale bench-alerts bench-alert-ledger"

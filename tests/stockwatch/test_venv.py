@@ -1,5 +1,4 @@
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -111,34 +110,3 @@ def test_a_folder_that_is_not_a_virtual_environment_is_not_changed(clone: Path):
     assert ended.returncode == 1
     assert "kept exists and is not a virtual environment" in ended.stderr
     assert (clone / "kept" / "notes.txt").exists()
-
-
-REQUIREMENTS = sorted(path.stem for path in ROOT.glob("requirements*.in"))
-
-
-def packages(text: str) -> dict[str, str]:
-    """Returns the versions of the packages in a requirements file, by name."""
-    found = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[\w-]+\])?==([^\s;]+)", text, re.MULTILINE)
-    return {name.lower().replace("_", "-"): version for name, version in found}
-
-
-@pytest.mark.parametrize("name", REQUIREMENTS)
-def test_a_locked_file_has_the_versions_of_its_source_and_hashes_of_every_package(name: str):
-    source, locked = (ROOT / f"{name}.in").read_text(), (ROOT / f"{name}.txt").read_text()
-    assert packages(source).items() <= packages(locked).items(), "run `make lock`"
-    entries = re.findall(r"^[A-Za-z0-9].*\n(?: .*\n)*", locked, re.MULTILINE)
-    assert len(entries) == len(packages(locked))
-    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
-    included = re.findall(r"^-r (\S+)\.in$", source, re.MULTILINE)
-    assert re.findall(r"^-r (\S+)\.txt$", locked, re.MULTILINE) == included
-
-
-def test_no_package_has_two_versions():
-    texts = [(ROOT / f"{name}.txt").read_text() for name in REQUIREMENTS if name != "requirements-audit"]
-    versions = [(package, version) for text in texts for package, version in packages(text).items()]
-    # Apprise and the tests need some of the same packages.
-    assert len({package for package, _ in versions}) == len(set(versions))
-
-
-def test_every_requirements_file_has_a_source():
-    assert sorted(path.stem for path in ROOT.glob("requirements*.txt")) == REQUIREMENTS
