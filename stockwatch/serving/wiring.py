@@ -57,6 +57,8 @@ def read_limits() -> Limits:
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
         max_per_address=settings.GATEWAY_MAX_PER_ADDRESS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
+        messages_per_second=settings.GATEWAY_MESSAGES_PER_SECOND,
+        messages_burst=settings.GATEWAY_MESSAGES_BURST,
         send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
         rate_per_second=settings.GATEWAY_RATE_PER_SECOND,
         rate_burst=settings.GATEWAY_RATE_BURST,
