@@ -17,7 +17,7 @@ from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
-from stockwatch.server_urls import read_database, read_email_url
+from stockwatch.server_urls import read_database, read_email_url, read_pool_size
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -230,6 +230,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": read_database(env, BASE_DIR)}
+DATABASE_POOL_SIZE = read_pool_size(env, DATABASES["default"])
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -17,7 +17,7 @@ from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
 from stockwatch.access_log.http_requests import AccessLog
 from stockwatch.logging import has_room
-from stockwatch.serving import database_timeout, request_metrics
+from stockwatch.serving import database_pool, database_timeout, request_metrics
 from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.shared_counts import AllProcessesCollector, LabelledCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
@@ -116,6 +116,7 @@ collector = GatewayCollector(
     gateway.count_tasks,
 )
 REGISTRY.register(collector)
+database_pool.install(settings.DATABASE_POOL_SIZE)
 database_timeout.install()
 request_metrics.install()
 health.more_checks["prices"] = lambda: not gateway.intake.interrupted
