@@ -52,6 +52,19 @@ def read_database(env: Environment, folder: Path) -> dict[str, Any]:
     return database
 
 
+def read_pool_size(env: Environment, database: dict[str, Any]) -> int:
+    """Returns how many connections to PostgreSQL a gateway process keeps; 0 means that each request opens its own.
+
+    `database` holds Django's settings for the database. Raises BadVariable.
+    """
+    size = env.integer("DATABASE_POOL_SIZE", 0, maximum=1000)
+    if size == 1:  # the process keeps one connection for its own readings
+        raise BadVariable("DATABASE_POOL_SIZE", "1", "0, or a whole number from 2 to 1000")
+    if size and not database["ENGINE"].endswith(".postgresql"):
+        raise BadVariable("DATABASE_POOL_SIZE", str(size), ONLY_POSTGRES)
+    return size
+
+
 def _read_tls(env: Environment) -> dict[str, str]:
     """Returns the TLS options of libpq.
 

@@ -17,7 +17,7 @@ from stockwatch.headers.policies import build_content_policy
 from stockwatch.kafka_options import read_kafka_options
 from stockwatch.logging import configure
 from stockwatch.redis_address import describe_channels_host, read_redis_address
-from stockwatch.server_urls import read_database, read_email_url
+from stockwatch.server_urls import read_database, read_email_url, read_pool_size
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -181,6 +181,8 @@ GATEWAY_MAX_CONNECTIONS = env.integer("GATEWAY_MAX_CONNECTIONS", 1000)
 GATEWAY_MAX_PER_ADDRESS = env.integer("GATEWAY_MAX_PER_ADDRESS", 250)
 GATEWAY_MAX_HTTP_PER_ADDRESS = env.integer("GATEWAY_MAX_HTTP_PER_ADDRESS", 250)
 GATEWAY_MAX_SYMBOLS = env.integer("GATEWAY_MAX_SYMBOLS", 1024, minimum=1)
+GATEWAY_MESSAGES_PER_SECOND = env.number("GATEWAY_MESSAGES_PER_SECOND", 5.0, minimum=0.1, maximum=1000)
+GATEWAY_MESSAGES_BURST = env.integer("GATEWAY_MESSAGES_BURST", 20, minimum=1, maximum=100_000)
 GATEWAY_DEFLATE = env.boolean("GATEWAY_DEFLATE", True)
 GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, minimum=0.001, maximum=1e6)
 GATEWAY_RATE_BURST = env.integer("GATEWAY_RATE_BURST", 5, minimum=1)
@@ -201,6 +203,8 @@ PRIVATE = env.boolean("PRIVATE")
 DASHBOARD_API = env.boolean("DASHBOARD_API", True)
 REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
+VISITOR_SESSIONS_PER_HOUR = env.integer("VISITOR_SESSIONS_PER_HOUR", 600, minimum=1)
+ALERTS_PER_ACCOUNT = env.integer("ALERTS_PER_ACCOUNT", 200, minimum=1, maximum=10_000)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
 PASSWORD_HASHES = env.integer("PASSWORD_HASHES", 2, minimum=1, maximum=64)
@@ -226,6 +230,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": read_database(env, BASE_DIR)}
+DATABASE_POOL_SIZE = read_pool_size(env, DATABASES["default"])
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

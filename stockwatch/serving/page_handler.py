@@ -1,11 +1,11 @@
 """Limits how many HTTP requests of a gateway process run at the same time: at most SLOTS.
 
-A request that runs longer than SLOT_SECONDS no longer counts.
+A request that runs longer than SLOT_SECONDS no longer counts. Requests to WITHOUT_SLOT do not count.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from time import perf_counter
 
 from asgiref.sync import sync_to_async
@@ -21,6 +21,12 @@ from stockwatch.serving.request_metrics import note_response
 SLOTS = 2
 SLOT_SECONDS = 0.1  # a request that runs longer probably waits for the database
 """The time after which a running request no longer counts."""
+WITHOUT_SLOT = frozenset(("/livez", "/metrics"))
+"""The paths of requests that wait for no other service.
+
+While Redis or the database hangs, every page holds its slot for SLOT_SECONDS. On a busy site, the slots have a long
+queue then. Prometheus and the supervisor would wait in this queue, and take the gateway for dead.
+"""
 
 
 class Slots:
@@ -69,13 +75,16 @@ class PageHandler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        async with self._slots.take():
+        async with self._take_slot(request):
             response: HttpResponseBase = await sync_to_async(self.get_response, thread_sensitive=True)(request)
         note_response(request, response.status_code, perf_counter() - started)
         access = getattr(request, "scope", {}).get("access")
         if access is not None:
             access.note(request)
         return response
+
+    def _take_slot(self, request: HttpRequest) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if request.path_info in WITHOUT_SLOT else self._slots.take()
 
 
 def close_connections(**_: object) -> None:

@@ -49,7 +49,11 @@ def install() -> None:
 
 
 def _watch(connection: Any, **_: Any) -> None:
-    CONNECTS.inc()
+    raw = connection.connection
+    if not getattr(raw, "is_counted", False):
+        CONNECTS.inc()
+    if connection.vendor == "postgresql":
+        raw.is_counted = True  # a pool hands a connection out again and again
     if _time_query not in connection.execute_wrappers:  # a connection that is opened again keeps its wrappers
         connection.execute_wrappers.append(_time_query)
 

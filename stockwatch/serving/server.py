@@ -65,6 +65,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._listener.listen(BACKLOG)
         self._watch_parent()
         self._save_metrics()
+        reactor.callLater(0, gateway.follow_operators)  # the event loop does not run yet
         host, port = self._listener.getsockname()[:2]
         log.info("gateway listening", host=host, port=port)
 

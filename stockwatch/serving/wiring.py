@@ -17,7 +17,7 @@ from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
 from stockwatch.access_log.http_requests import HEALTH_PATHS, AccessLog
 from stockwatch.logging import has_room
-from stockwatch.serving import database_timeout, request_metrics
+from stockwatch.serving import database_pool, database_timeout, request_metrics
 from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.shared_counts import AllProcessesCollector, LabelledCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
@@ -54,6 +54,8 @@ def read_limits() -> Limits:
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
         max_per_address=settings.GATEWAY_MAX_PER_ADDRESS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
+        messages_per_second=settings.GATEWAY_MESSAGES_PER_SECOND,
+        messages_burst=settings.GATEWAY_MESSAGES_BURST,
         send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
         rate_per_second=settings.GATEWAY_RATE_PER_SECOND,
         rate_burst=settings.GATEWAY_RATE_BURST,
@@ -111,6 +113,7 @@ collector = GatewayCollector(
     gateway.count_tasks,
 )
 REGISTRY.register(collector)
+database_pool.install(settings.DATABASE_POOL_SIZE)
 database_timeout.install()
 request_metrics.install()
 health.more_checks["prices"] = lambda: not gateway.intake.interrupted

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stockwatch.environment import BadVariable, Environment
-from stockwatch.server_urls import read_database, read_database_url, read_email_url
+from stockwatch.server_urls import read_database, read_database_url, read_email_url, read_pool_size
 from tests.support.project_copy import copy_project, read_settings
 
 ROOT_FOLDER = Path("/srv/stockwatch")
@@ -112,6 +112,18 @@ def test_variables_that_contradict_each_other_are_refused(variables: dict[str, s
     with pytest.raises(BadVariable, match=f"^stockwatch: {name}=") as raised:
         read(**variables)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("size", "url"), [("4", "sqlite:///db.sqlite3"), ("1", POSTGRES), ("x", POSTGRES)])
+def test_a_pool_needs_postgresql_and_two_connections(size: str, url: str):
+    env = Environment({"DATABASE_POOL_SIZE": size})
+    with pytest.raises(BadVariable, match=r"^stockwatch: DATABASE_POOL_SIZE="):
+        read_pool_size(env, read(URL=url))
+
+
+def test_a_gateway_has_no_pool_unless_the_setting_names_its_size():
+    assert read_pool_size(Environment({}), read(URL=POSTGRES)) == 0
+    assert read_pool_size(Environment({"DATABASE_POOL_SIZE": "4"}), read(URL=POSTGRES)) == 4
 
 
 @pytest.mark.parametrize("url", ["", "mail://user:hunter2@host", "smtp://user:hunter2@host:port", "smtp://[hunter2"])

@@ -14,8 +14,6 @@ from watchlist.accounts.client_address import client_address
 from watchlist.prices.quotes import redis_client
 
 HOUR_SECONDS = 3600
-MAX_NEW_SESSIONS = 600  # high, because many people may share an address
-"""The maximum number of web sessions that visitors from one address can start in an hour."""
 log = structlog.get_logger(__name__)
 
 
@@ -64,14 +62,14 @@ def count_action(name: str, seconds: int) -> Usage | None:
 def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store data in its web session.
 
-    A request with a web session may always store data. Requests without one may start at most MAX_NEW_SESSIONS web
-    sessions per hour and client address.
+    A request with a web session may always store data. Requests without one may start at most
+    VISITOR_SESSIONS_PER_HOUR web sessions per hour and client address.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:
         return True
     allowed: bool | None = getattr(request, "_may_start_session", None)
     if allowed is None:
-        allowed = allow_action(request, "session", MAX_NEW_SESSIONS)
+        allowed = allow_action(request, "session", settings.VISITOR_SESSIONS_PER_HOUR)
         request._may_start_session = allowed  # type: ignore[attr-defined]
     return allowed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
@@ -19,7 +20,7 @@ from watchlist.alert_kinds import Channel, Kind, State
 from watchlist.alert_models import Alert, Firing
 from watchlist.alerts.arming import SECOND_US, Condition, Market, find_side, is_true
 from watchlist.alerts.blindness import find_reasons
-from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions, check_note, check_options
+from watchlist.alerts.conditions import AlertOptions, check_note, check_options
 from watchlist.alerts.kinds.listed_levels import condition_of, read_levels, read_references
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 from watchlist.lists.search import find_ticker, is_served
@@ -94,10 +95,14 @@ class AccountAlerts:
         return NewAlert(alert, already)
 
     def _require_room(self) -> None:
-        """Raises TooManyAlerts if the account has MAX_ALERTS alerts. Locks the account until the transaction ends."""
+        """Raises TooManyAlerts if the account has ALERTS_PER_ACCOUNT alerts. Deleted alerts do not count.
+
+        Locks the account until the transaction ends.
+        """
+        limit = settings.ALERTS_PER_ACCOUNT
         User.objects.select_for_update().filter(pk=self._user.pk).first()
-        if self._alerts().count() >= MAX_ALERTS:
-            raise TooManyAlerts(f"You have {MAX_ALERTS} alerts, which is the maximum. Delete one first.")
+        if self._alerts().count() >= limit:
+            raise TooManyAlerts(f"You have {limit} alerts, which is the maximum. Delete one first.")
 
     def _alerts(self) -> QuerySet[Alert]:
         return Alert.objects.filter(owner=self._user).exclude(state=State.DELETED.value)

@@ -13,9 +13,6 @@ EXTREME_KINDS = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
 CREATABLE = (Kind.UP, Kind.DOWN, Kind.EITHER, Kind.DAY_PERCENT, Kind.WINDOW_PERCENT, *EXTREME_KINDS, Kind.NO_PRICE)
 """The kinds that the engine evaluates. No other kind can be created."""
 
-MAX_ALERTS = 200
-"""How many alerts an account can have. Deleted alerts do not count."""
-
 MAX_LEVEL = 1e12
 MIN_PERCENT, MAX_PERCENT = -99.99, 10_000.0
 MIN_COOLDOWN_SECONDS, MAX_COOLDOWN_SECONDS = 60, 30 * 24 * 3600

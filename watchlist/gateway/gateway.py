@@ -62,7 +62,9 @@ class Gateway:
         self._limits = limits
         self._layer = layer
         self._redis = redis
+        self._client: Any = None  # of Redis; set when the gateway or `follow_operators` starts
         self._start_task: asyncio.Task[None] | None = None
+        self._operator_task: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.save_metrics: Callable[[], None] = lambda: None
         """Stores the metrics of this process for the other processes. To be called about once per second."""
@@ -104,8 +106,22 @@ class Gateway:
         assert self._connection_rate is not None  # noqa: S101 - `_start` has set it
         return self._connection_rate
 
+    def follow_operators(self) -> None:
+        """Starts to carry out the requests of operators, if this was not done before.
+
+        The server calls this method in the event loop when it begins to listen. `manage.py clients` then lists this
+        process before its first connection.
+        """
+        if self._operator_task is None:
+            follow = self.client_control.follow(self._open_redis())
+            self._operator_task = asyncio.get_running_loop().create_task(follow, context=Context())
+
+    def _open_redis(self) -> Any:
+        self._client = self._client or self._redis()
+        return self._client
+
     async def _start(self) -> None:
-        redis = self._redis()
+        redis = self._open_redis()
         self._connection_rate = ConnectionRate(redis, self._limits, self._count_unanswered)
         await self.client_control.begin(redis)
         self.intake.start(self.hub, self._layer(), redis)
@@ -116,13 +132,13 @@ class Gateway:
             self.list_changes.follow(),
             self.shared_list_changes.follow(),
             self.token_revocations.follow(),
-            self.client_control.follow(redis),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
+        self.follow_operators()
 
     async def stop(self) -> None:
         """Ends all tasks of the gateway. Does not close the sockets."""
-        await end_tasks(self._tasks)
+        await end_tasks([*self._tasks, *filter(None, [self._operator_task])])
         await self.intake.stop()
 
     def share(

@@ -9,7 +9,7 @@ class Limits:
 
     `send_buffer` is how many updates may wait for a client in the delivery mode `all`. `rate_per_second` and
     `rate_burst` limit new connections. `messages_…`, `bytes_…` and `frames_…` limit what one client sends. Settings
-    with the prefix GATEWAY_ set the attributes from `allowed_origins` to `max_age`.
+    with the prefix GATEWAY_ set the attributes from `allowed_origins` to `messages_burst`.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
@@ -25,9 +25,9 @@ class Limits:
     ping_period: float = 54.0
     max_age: float = 0.0
     """The longest time that a socket may stay open. 0 means no limit."""
-    first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20
+    first_request: float = 10.0
     bytes_per_second: float = 80 * 1024.0
     bytes_burst: int = 320 * 1024
     frames_per_second: float = 100.0

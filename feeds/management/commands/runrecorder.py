@@ -16,8 +16,8 @@ from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
 from feeds.source_names import SOURCE_NAMES, WITHOUT_HISTORY
 from feeds.stop_signals import stop_event
-from feeds.store.audit_metrics import serve_audits
-from feeds.store.connection import PROBE, connect
+from feeds.store.audit_metrics import AuditWatch
+from feeds.store.connection import connect
 
 
 class Command(BaseCommand):
@@ -26,7 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
-        serve_audits(connect(settings.REDIS, PROBE), [name for name in SOURCE_NAMES if name not in WITHOUT_HISTORY])
+        audited = [name for name in SOURCE_NAMES if name not in WITHOUT_HISTORY]
+        AuditWatch(connect(settings.REDIS), audited, stop).start()
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )

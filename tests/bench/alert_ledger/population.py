@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from feeds.models import DayBar, Tape, Ticker
@@ -12,7 +13,7 @@ from tests.bench.alert_ledger.walk import MIDNIGHT_US, Arrival
 from watchlist.alert_kinds import Kind, Repeat
 from watchlist.alert_models import Alert
 from watchlist.alerts.arming import Condition, Market, find_side
-from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, MAX_ALERTS, PERCENT_KINDS, AlertOptions
+from watchlist.alerts.conditions import CREATABLE, LEVEL_KINDS, PERCENT_KINDS, AlertOptions
 
 EXTREMES = (Kind.DAY_HIGH, Kind.DAY_LOW, Kind.YEAR_HIGH, Kind.YEAR_LOW)
 KINDS = {Kind.UP: 3, Kind.DOWN: 3, Kind.EITHER: 2, Kind.DAY_PERCENT: 2} | dict.fromkeys(EXTREMES, 1)
@@ -105,7 +106,7 @@ def _make_day(tape: Tape, days_ago: int, price: float, rng: Random) -> DayBar:
 
 def create_accounts(alerts: int) -> list[User]:
     """Writes as many accounts as this number of alerts needs."""
-    count = -(-alerts // (MAX_ALERTS - ROOM))
+    count = -(-alerts // (settings.ALERTS_PER_ACCOUNT - ROOM))
     return User.objects.bulk_create(User(username=f"person{number}", password="!") for number in range(count))
 
 

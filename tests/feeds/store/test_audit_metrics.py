@@ -1,4 +1,5 @@
-import socket
+import signal
+import threading
 from collections.abc import Iterator
 from math import isnan
 
@@ -7,10 +8,12 @@ import redis
 from prometheus_client import REGISTRY
 
 from feeds import metrics
-from feeds.store.audit_metrics import READ_SECONDS, serve_audits
+from feeds.store import audit_metrics
+from feeds.store.audit_metrics import AuditWatch
 from feeds.store.audit_reports import AuditReport, SymbolAudit, write_report
-from feeds.store.connection import Profile, connect
-from tests.support.delivery.listener import Listener
+from feeds.store.connection import connect
+from stockwatch.local.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 BTC = SymbolAudit("BTC/USD", 1440, 1437, 1, 1, 1, 2, 5)
 ETH = SymbolAudit("ETH/USD", 10, 9, 1, 0, 0, 1, 0)
@@ -31,10 +34,11 @@ def sample(name: str, source: str) -> float:
 
 
 def test_the_newest_audits_are_metrics(redis_client: redis.Redis):
-    serve_audits(redis_client, ["kraken", "coinbase", "binance"])
+    watch = AuditWatch(redis_client, ["kraken", "coinbase", "binance"], threading.Event())
     write_report(redis_client, AuditReport("kraken", "2026-11-22", 1, [BTC, ETH, SOL]))
     uncounted = SymbolAudit("BTC/USD", 3, 3)
     write_report(redis_client, AuditReport("coinbase", "2026-11-22", 1, [uncounted]))
+    watch.read()
 
     assert [sample(name, "kraken") for name in ("lost", "repeated", "inexact_minutes")] == [3, 5, 4]
     assert isnan(sample("lost", "coinbase"))
@@ -42,37 +46,35 @@ def test_the_newest_audits_are_metrics(redis_client: redis.Redis):
     assert isnan(sample("inexact_minutes", "binance"))
 
 
+def test_an_audit_that_has_expired_has_no_value(redis_client: redis.Redis):
+    watch = AuditWatch(redis_client, ["kraken"], threading.Event())
+    write_report(redis_client, AuditReport("kraken", "2026-11-22", 1, [BTC]))
+    watch.read()
+    assert sample("lost", "kraken") == 2
+    redis_client.delete("audit:kraken")
+    watch.read()
+    assert isnan(sample("lost", "kraken"))
+
+
 def test_without_redis_the_metrics_have_no_value():
-    serve_audits(connect({"host": "127.0.0.1", "port": 1}), ["kraken"])
+    watch = AuditWatch(connect({"host": "127.0.0.1", "port": 1}), ["kraken"], threading.Event())
+    watch.read()
     assert isnan(sample("inexact_minutes", "kraken"))
 
 
-def test_a_new_audit_is_shown_some_seconds_later(redis_client: redis.Redis):
-    now = 100.0
-    serve_audits(redis_client, ["kraken"], lambda: now)
-    assert isnan(sample("lost", "kraken"))
-    write_report(redis_client, AuditReport("kraken", "2026-11-22", 1, [BTC]))
-    now += READ_SECONDS
-    assert sample("lost", "kraken") == 2
-
-
-class SilentRedis(Listener):
-    """Accepts connections, counts them, and answers nothing."""
-
-    connections = 0
-
-    def _serve(self, connection: socket.socket) -> None:
-        self.connections += 1
-        with connection:
-            while connection.recv(1024):
-                pass
-
-
-def test_a_scrape_waits_only_once_for_a_redis_that_does_not_answer():
-    impatient = Profile(socket_timeout=0.05, connect_timeout=60.0, retries=0)
-    with SilentRedis("127.0.0.1") as server:
-        sources = ["kraken", "coinbase", "binance"]
-        serve_audits(connect({"host": "127.0.0.1", "port": server.port}, impatient), sources, lambda: 100.0)
-        for name in ("lost", "repeated", "inexact_minutes"):
-            assert all(isnan(sample(name, source)) for source in sources)
-        assert server.connections == 1
+def test_while_redis_hangs_the_metrics_keep_their_values(monkeypatch):
+    monkeypatch.setattr(audit_metrics, "READ_SECONDS", 0.01)
+    with RedisServer() as server:
+        client, stop = connect({"host": server.host, "port": server.port}), threading.Event()
+        write_report(client, AuditReport("kraken", "2026-11-22", 1, [BTC]))
+        watch = AuditWatch(client, ["kraken"], stop)
+        watch.start()
+        wait_until(lambda: sample("lost", "kraken") == 2)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            watch.read()  # returns after the time-outs of the client
+            assert sample("lost", "kraken") == 2
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+            stop.set()
+            watch._thread.join(60)

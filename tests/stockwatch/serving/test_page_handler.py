@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 from django.conf import settings
+from django.test import AsyncRequestFactory
 from django.utils.module_loading import import_string
 
-from stockwatch.serving.page_handler import Slots
+from stockwatch.serving.page_handler import PageHandler, Slots
 from stockwatch.settings import BASE_DIR
 from tests.support.waiting import until
 
@@ -72,6 +73,15 @@ async def test_a_request_that_fails_or_is_cancelled_frees_its_slot():
     await asyncio.gather(running, waiting, return_exceptions=True)
     async with asyncio.timeout(60), slots.take():
         assert blocks.started == [0]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics"])
+async def test_health_and_metrics_are_served_while_all_slots_are_taken(path: str):
+    handler = PageHandler()
+    handler._slots = Slots(1, 3600.0)
+    async with handler._slots.take(), asyncio.timeout(60):
+        response = await handler.get_response_async(AsyncRequestFactory().get(path))
+    assert response.status_code == 200
 
 
 def test_no_middleware_leaves_the_thread_of_a_request():

@@ -279,6 +279,13 @@ def test_an_address_can_start_600_sessions_an_hour(limits, tickers, store):
     assert b'data-symbol="T7"' in clients[0].get("/").content
 
 
+def test_the_operator_can_change_how_many_sessions_an_address_can_start(limits, tickers, store):
+    limits.VISITOR_SESSIONS_PER_HOUR = 1
+    for client in (Client(REMOTE_ADDR="192.0.2.1") for _ in range(3)):
+        client.post("/list/add/", {"symbol": "T8"})
+    assert Session.objects.count() == 1
+
+
 def test_keys_of_names_are_short_and_distinct():
     keys = [attempt_keys(RequestFactory().post("/", {"username": name}))[1] for name in ("x" * 10_000, "\0", "", "x")]
     assert len(set(keys)) == 4

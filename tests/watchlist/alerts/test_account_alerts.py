@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -12,7 +13,7 @@ from watchlist.alert_kinds import Channel, Kind, Repeat, Side, State
 from watchlist.alert_models import Alert, Firing
 from watchlist.alerts import account_alerts
 from watchlist.alerts.account_alerts import AccountAlerts
-from watchlist.alerts.conditions import MAX_ALERTS, AlertOptions
+from watchlist.alerts.conditions import AlertOptions
 from watchlist.alerts.engine_state import EngineState, EngineStates
 from watchlist.errors import BadAlert, NoSuchAlert, TooManyAlerts
 from watchlist.prices.quotes import Quotes, read_quotes
@@ -84,9 +85,7 @@ def test_an_alert_on_a_symbol_that_the_site_does_not_offer_is_refused(alerts: Ac
 def test_an_account_can_have_200_alerts_and_deleted_ones_do_not_count(
     alerts: AccountAlerts, person: User, tickers: list[Ticker]
 ):
-    Alert.objects.bulk_create(
-        Alert(owner=person, ticker=tickers[0], kind="up", level=1.0) for _ in range(MAX_ALERTS - 1)
-    )
+    Alert.objects.bulk_create(Alert(owner=person, ticker=tickers[0], kind="up", level=1.0) for _ in range(199))
     last = alerts.create("AAPL", UP, NOW).alert
     with pytest.raises(TooManyAlerts, match="200 alerts"):
         alerts.create("AAPL", UP, NOW)
@@ -94,6 +93,14 @@ def test_an_account_can_have_200_alerts_and_deleted_ones_do_not_count(
     alerts.create("AAPL", UP, NOW)
     with pytest.raises(TooManyAlerts):
         alerts.restore(last.pk, NOW)
+
+
+def test_the_operator_can_change_how_many_alerts_an_account_can_have(alerts: AccountAlerts, settings: Any):
+    settings.ALERTS_PER_ACCOUNT = 2
+    alerts.create("AAPL", UP, NOW)
+    alerts.create("AAPL", UP, NOW)
+    with pytest.raises(TooManyAlerts, match="2 alerts"):
+        alerts.create("AAPL", UP, NOW)
 
 
 def test_a_paused_alert_is_armed_anew_when_it_is_resumed(

@@ -53,6 +53,14 @@ def test_an_invalid_message_closes_the_socket_with_its_code(gateway, frame, code
         assert receive_close_code(client) == code
 
 
+def test_more_messages_than_the_setting_allows_are_refused(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_MESSAGES_PER_SECOND="0.1", GATEWAY_MESSAGES_BURST="2")
+    with gateway.connect() as client:
+        for _ in range(3):
+            client.send('{"action":"ping"}')
+        assert [receive_frame(client)["type"] for _ in range(3)] == ["pong", "pong", "error"]
+
+
 def test_too_many_symbols_are_refused_and_the_socket_stays_open(gateway):
     with gateway.connect() as client:
         client.send(json.dumps({"action": "subscribe", "payload": {"symbols": SYMBOLS}, "id": "1"}))

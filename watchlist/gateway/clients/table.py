@@ -36,6 +36,7 @@ def list_rows(replies: Mapping[str, ProcessReply], owners: Owners) -> list[dict[
         {
             "address": entry.address,
             "account": owners.find(entry),
+            "token": entry.token,
             "kind": entry.kind,
             "symbols": entry.symbols[:MAX_SYMBOLS],
             "symbol_count": entry.symbol_count,
@@ -51,7 +52,7 @@ def list_rows(replies: Mapping[str, ProcessReply], owners: Owners) -> list[dict[
 
 
 def format_table(replies: Mapping[str, ProcessReply], missing: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """Returns a table of the connections, with a summary in the last lines."""
+    """Returns a table of the connections. The last lines sum them up and name all processes."""
     cells = [COLUMNS, *(_make_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
@@ -59,6 +60,7 @@ def format_table(replies: Mapping[str, ProcessReply], missing: Sequence[str], ro
     lines.append(f"{total} connections of {len(replies)} processes")
     if total > len(rows):
         lines.append(f"{total - len(rows)} further connections are not shown")
+    lines += [f"{_clean(name)} has {reply.total} connections" for name, reply in sorted(replies.items())]
     lines += [f"{_clean(name)} has not answered" for name in missing]
     return "\n".join(lines)
 
@@ -66,7 +68,8 @@ def format_table(replies: Mapping[str, ProcessReply], missing: Sequence[str], ro
 def _make_cells(row: dict[str, Any]) -> tuple[str, ...]:
     symbols, count = row["symbols"][:SHOWN_SYMBOLS], row["symbol_count"]
     more = f" and {count - len(symbols)} more" if count > len(symbols) else ""
-    cells = (row["address"], row["account"], row["kind"], f"{row['age']} s", str(row["backlog"]), str(row["conflated"]))
+    account = row["account"] if row["token"] is None else f"{row['account']} token:{row['token']}"
+    cells = (row["address"], account, row["kind"], f"{row['age']} s", str(row["backlog"]), str(row["conflated"]))
     return tuple(map(_clean, (*cells, " ".join(symbols) + more)))
 
 

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping
 
+ACCOUNT, TOKEN = "account:", "token:"
+"""The beginnings of the subjects of accounts and of personal tokens."""
+
 
 class Kicks:
     """The clients that the operator refuses, as subjects.
@@ -20,6 +23,10 @@ class Kicks:
         """
         self._until = {subject: now + left for subject, left in seconds.items()}
 
+    def refuses_accounts(self, now: float) -> bool:
+        """Returns whether any account is refused."""
+        return any(subject.startswith(ACCOUNT) and until > now for subject, until in self._until.items())
+
     def seconds_left(self, now: float, address: str, account: int | None = None, token: int | None = None) -> int:
         """Returns for how many more seconds a client is refused; 0 if the client is not refused."""
         if not self._until:
@@ -32,7 +39,7 @@ def name_subjects(address: str, account: int | None = None, token: int | None = 
     """Returns all subjects that name this client."""
     subjects = [f"address:{address}"]
     if account is not None:
-        subjects.append(f"account:{account}")
+        subjects.append(f"{ACCOUNT}{account}")
     if token is not None:
-        subjects.append(f"token:{token}")
+        subjects.append(f"{TOKEN}{token}")
     return subjects

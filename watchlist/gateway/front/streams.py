@@ -14,7 +14,8 @@ from watchlist.gateway.front.upgrades import drop_request, send_response
 from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.access_lines import STREAM, access_lines, choose_connection_id
-from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
+from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.sockets.asgi import ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.refusal import Refusal
 from watchlist.gateway.streams.problem import Problem

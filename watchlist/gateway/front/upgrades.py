@@ -12,7 +12,8 @@ from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
 from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.sockets.access_lines import SOCKET, access_lines, choose_connection_id
-from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
+from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.sockets.asgi import ConnectionRequest
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import NOTSENT_LOWAT_BYTES
 from watchlist.gateway.sockets.refusal import PHRASES, Refusal

@@ -8,7 +8,7 @@ import structlog
 from watchlist.accounts.client_address import client_address
 from watchlist.accounts.request_ids import HEADER, choose_request_id
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.sockets.admission import ConnectionRequest
+from watchlist.gateway.sockets.asgi import ConnectionRequest
 from watchlist.gateway.sockets.session import Session
 
 log = structlog.get_logger(__name__)

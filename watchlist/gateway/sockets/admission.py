@@ -4,9 +4,8 @@ A page in a browser cannot see why its connection was refused. The page therefor
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import structlog
@@ -18,7 +17,7 @@ from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.protocol import BadRequest, CloseCode
-from watchlist.gateway.sockets.asgi import Receive, Scope, Send
+from watchlist.gateway.sockets.asgi import ConnectionRequest, Receive, Scope, Send
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.origins import allows_origin, is_own_origin
@@ -36,28 +35,6 @@ CHECK_TIMEOUT_SECONDS = 10.0
 """How long a check that `Admission.begin` starts may take."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRequest:
-    """The part of a request to `/ws` or `/ws/status` that the checks need.
-
-    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas. `query`
-    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown. `is_socket` is True for
-    a WebSocket, whose client can send a personal token after connecting.
-    """
-
-    headers: Mapping[str, str]
-    query: bytes
-    peer: Sequence[Any] | None
-    is_socket: bool = False
-
-    @classmethod
-    def from_scope(cls, scope: Scope) -> "ConnectionRequest":
-        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        forwarded = ",".join(value for name, value in pairs if name == "x-forwarded-for")
-        headers = dict(pairs) | {"x-forwarded-for": forwarded}
-        return cls(headers, scope.get("query_string", b""), scope.get("client"), scope["type"] == "websocket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +85,8 @@ class Admission:
         """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
         `pending` is True for a new connection, which takes a token of the rate limit. `pending` is False for a request
-        to `/ws/status`, which takes no token.
+        to `/ws/status`, which takes no token. A status request looks up its account only while the operator refuses an
+        account.
         """
         options = self._check_head(request)
         if isinstance(options, Refusal):
@@ -124,8 +102,10 @@ class Admission:
         token = read_token(request.headers)
         if token is not None and pending:
             return await self._check_token(request, options, token)
+        if not pending and (kicked := await self._find_kicked_account(request.headers, address, rate)):
+            return kicked
         key = self._read_key(request.headers, options)
-        # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
+        # A status request takes no token, so nothing would limit its queries.
         account_session, unverified_key = await self.find_account(key) if key and pending else (None, None)
         if account_session and (kicked := self._find_kick(address, account_session.account)):
             return kicked
@@ -222,6 +202,20 @@ class Admission:
         """Returns a refusal if the operator refuses the client, or None if not."""
         left = self._connections.kicks.seconds_left(self._connections.context.clock.now(), address, account, token)
         return Refusal("refused by operator", 429, CloseCode.KICKED, left) if left else None
+
+    async def _find_kicked_account(
+        self, headers: Mapping[str, str], address: str, rate: ConnectionRate
+    ) -> Refusal | None:
+        """Returns a refusal if the operator refuses the account of a status request, or None if not.
+
+        Looks up no account if the operator refuses none. Looks up only so many accounts for each address.
+        """
+        kicks, now = self._connections.kicks, self._connections.context.clock.now()
+        key = read_session_key(headers.get("cookie", "")) if kicks.refuses_accounts(now) else None
+        if key is None or await rate.seconds_to_wait(f"status:{address}"):
+            return None
+        account_session, _ = await self.find_account(key)
+        return self._find_kick(address, account_session.account) if account_session else None
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
         """Returns a refusal if the gateway is stopping, or if a limit of open sockets is reached. Otherwise None."""

@@ -15,8 +15,8 @@ from watchlist.gateway.sockets.access_lines import (
     access_lines,
     choose_connection_id,
 )
-from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest, open_session
-from watchlist.gateway.sockets.asgi import Receive, Scope, Send
+from watchlist.gateway.sockets.admission import Admission, Admitted, open_session
+from watchlist.gateway.sockets.asgi import ConnectionRequest, Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.daphne_transport import EXTENSION, DaphneTransport
 from watchlist.gateway.sockets.refusal import Refusal, refuse

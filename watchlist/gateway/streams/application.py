@@ -11,8 +11,8 @@ from structlog.contextvars import bound_contextvars
 from watchlist.gateway.metrics import ACCEPT_SECONDS
 from watchlist.gateway.protocol import BadRequest
 from watchlist.gateway.sockets.access_lines import STREAM, ConnectionAccess, access_lines, choose_connection_id
-from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
-from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
+from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.sockets.asgi import Application, ConnectionRequest, Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.streams.problem import WRONG_METHOD, Problem
 from watchlist.gateway.streams.response_head import Headers, problem_headers, stream_headers

@@ -18,21 +18,23 @@ from watchlist.errors import WatchlistError
 from watchlist.gateway.clients.listing import ClientEntry
 from watchlist.gateway.clients.requests import ClientRequests, Listing
 from watchlist.gateway.clients.table import Owners, format_table, list_rows
+from watchlist.gateway.closing.kicks import TOKEN
 from watchlist.models import ApiToken
 
 WAIT_SECONDS = 5.0
 DURATION = re.compile(r"([0-9]{1,6}(h|m|s))+")
 LONGEST_SECONDS = 7 * 86_400
+TOKEN_NAME = re.compile(r"token:[0-9]{1,18}")
 
 
 class Command(BaseCommand):
-    help = "Lists the connections of all gateway processes. --kick closes those of an address or account."
+    help = "Lists all gateway processes and their connections. --kick closes those of an address, account or token."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         choice = parser.add_mutually_exclusive_group()
-        choice.add_argument("--kick", metavar="CLIENT", help="close and refuse an IP address, or a user name")
-        choice.add_argument("--allow", metavar="CLIENT", help="end the refusal of an address or a user name")
+        choice.add_argument("--kick", metavar="CLIENT", help="close and refuse an IP address, a user name, or token:ID")
+        choice.add_argument("--allow", metavar="CLIENT", help="end the refusal of an address, a user name or a token")
         parser.add_argument("--for", dest="duration", default="10m", help="how long to refuse: 30s, 10m or 24h")
         parser.add_argument("--json", action="store_true", dest="as_json", help="write one JSON object")
 
@@ -63,8 +65,10 @@ class Command(BaseCommand):
             listing.replies, read_owners([entry for reply in listing.replies.values() for entry in reply.clients])
         )
         if as_json:
-            total = sum(reply.total for reply in listing.replies.values())
-            self.stdout.write(json.dumps({"total": total, "missing": listing.missing, "clients": rows}))
+            processes = {name: reply.total for name, reply in sorted(listing.replies.items())}
+            total = sum(processes.values())
+            answer = {"total": total, "processes": processes, "missing": listing.missing, "clients": rows}
+            self.stdout.write(json.dumps(answer))
             return
         self.stdout.write(format_table(listing.replies, listing.missing, rows))
 
@@ -82,8 +86,11 @@ def read_seconds(text: str) -> int:
 def find_subjects(name: str) -> list[str]:
     """Returns the texts by which the gateway refuses a client, such as `address:203.0.113.9`.
 
-    `name` is an IP address or a user name. Raises CommandError if `name` is neither, or if the database fails.
+    `name` is an IP address, a user name, or the id of a personal token, such as `token:12`. Raises CommandError if
+    `name` is none of them, or if the database fails.
     """
+    if TOKEN_NAME.fullmatch(name):
+        return [find_token_subject(name)]
     try:
         address = ip_address(name.partition("/")[0])
     except ValueError:
@@ -105,8 +112,23 @@ def find_account_subjects(name: str) -> list[str]:
     except DatabaseError as error:
         raise CommandError(f"the database does not answer, so only an IP address can be used ({error})") from error
     if user is None:
-        raise CommandError(f"{name} is neither an IP address nor a user name", returncode=2)
+        raise CommandError(f"{name} is neither an IP address nor a user name nor a token:ID", returncode=2)
     return [f"account:{user.pk}", *(f"token:{token}" for token in tokens)]
+
+
+def find_token_subject(name: str) -> str:
+    """Returns the text for one personal token. `name` is `token:` and its id.
+
+    Raises CommandError if no token has the id, or if the database fails.
+    """
+    number = int(name.removeprefix(TOKEN))
+    try:
+        exists = ApiToken.objects.filter(pk=number).exists()
+    except DatabaseError as error:
+        raise CommandError(f"the database does not answer, so only an IP address can be used ({error})") from error
+    if not exists:
+        raise CommandError(f"no personal token has the id {number}", returncode=2)
+    return f"{TOKEN}{number}"
 
 
 def read_owners(entries: list[ClientEntry]) -> Owners:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,7 +21,6 @@ from watchlist.alert_kinds import State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import AccountAlerts
 from watchlist.alerts.blindness import read_engine_reason
-from watchlist.alerts.conditions import MAX_ALERTS
 from watchlist.errors import AlertRefused, NoSuchAlert
 from watchlist.page.alerts.access import read_key, require_account
 from watchlist.page.alerts.rows import DEFAULT_SORT, SORTS, Style, describe_alert, make_alert_row, sort_alerts
@@ -46,8 +46,8 @@ def show_alerts(request: HttpRequest, user: User) -> HttpResponse:
         "deleted": _describe_deleted(user, style),
         "sort": sort,
         "sorts": [(key, label) for key, (label, _) in SORTS.items()],
-        "is_full": len(listed) >= MAX_ALERTS,
-        "max_alerts": MAX_ALERTS,
+        "is_full": len(listed) >= settings.ALERTS_PER_ACCOUNT,
+        "max_alerts": settings.ALERTS_PER_ACCOUNT,
     }
     return render(request, "watchlist/alerts/list.html", context)
 

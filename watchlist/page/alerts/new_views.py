@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
@@ -20,7 +21,6 @@ from feeds.models import Ticker
 from watchlist.alert_kinds import Channel, Kind, State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import MAX_TYPED_SYMBOL, AccountAlerts
-from watchlist.alerts.conditions import MAX_ALERTS
 from watchlist.errors import AlertRefused
 from watchlist.formatting.numbers import write_number
 from watchlist.lists.search import find_ticker, is_served, served_names
@@ -123,8 +123,8 @@ def _show_form(
         "form": form,
         "form_key": secrets.token_hex(8),
         "preview": preview,
-        "is_full": count >= MAX_ALERTS,
-        "max_alerts": MAX_ALERTS,
+        "is_full": count >= settings.ALERTS_PER_ACCOUNT,
+        "max_alerts": settings.ALERTS_PER_ACCOUNT,
         "lacks_channels": len(form.offered_channels) < len(Channel),
         "symbols": served_names(MAX_SUGGESTED_SYMBOLS),
         **(_describe_ticker(ticker, style) if ticker is not None and is_served(ticker) else {}),

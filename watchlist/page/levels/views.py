@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -15,7 +16,7 @@ from watchlist.accounts.page_owner import require_same_owner
 from watchlist.alert_kinds import Kind, State
 from watchlist.alert_models import Alert
 from watchlist.alerts.account_alerts import MAX_TYPED_SYMBOL
-from watchlist.alerts.conditions import LEVEL_KINDS, MAX_ALERTS, percent_level
+from watchlist.alerts.conditions import LEVEL_KINDS, percent_level
 from watchlist.alerts.level_changes import change_level
 from watchlist.errors import AlertRefused, NoSuchAlert
 from watchlist.lists.search import find_ticker
@@ -46,7 +47,7 @@ def show_levels(request: HttpRequest) -> HttpResponse:
 def _read_levels(user: User, ticker: Ticker) -> Sequence[dict[str, Any]]:
     now = timezone.now()
     own = Alert.objects.filter(owner=user, ticker=ticker, state__in=SHOWN_STATES, kind__in=SHOWN_KINDS)
-    alerts = list(own.exclude(expires_at__lte=now).order_by("-pk")[:MAX_ALERTS])
+    alerts = list(own.exclude(expires_at__lte=now).order_by("-pk")[: settings.ALERTS_PER_ACCOUNT])
     has_percent = any(alert.level is None for alert in alerts)
     reference = _read_reference(ticker, now) if has_percent else 0.0
     return [

@@ -61,9 +61,23 @@ def test_the_table_says_what_is_not_shown():
     assert lines[2:] == [
         "9 connections of 1 processes",
         "8 further connections are not shown",
+        "one has 9 connections",
         "two?[2J has not answered",
     ]
     assert format_table({}, [], []).split("\n")[1:] == ["0 connections of 0 processes"]
+
+
+def test_the_table_names_processes_without_connections():
+    replies = {"two": ProcessReply(0, []), "one": ProcessReply(0, [])}
+    lines = format_table(replies, [], []).split("\n")
+    assert lines[1:] == ["0 connections of 2 processes", "one has 0 connections", "two has 0 connections"]
+
+
+def test_the_table_has_the_id_of_a_token_by_which_it_can_be_refused():
+    replies = {"one": ProcessReply(1, [entry(token=3)])}
+    rows = list_rows(replies, Owners({}, {3: "jan"}))
+    assert (rows[0]["account"], rows[0]["token"]) == ("jan", 3)
+    assert " ".join(format_table(replies, [], rows).split("\n")[1].split()) == "203.0.113.9 jan token:3 ws 5 s 0 0 AAPL"
 
 
 def test_a_client_is_refused_until_the_time_is_over():
@@ -77,6 +91,16 @@ def test_a_client_is_refused_until_the_time_is_over():
     assert kicks.seconds_left(100.0, "b", account=8) == 0
     kicks.replace({}, now=100.0)
     assert kicks.seconds_left(100.0, "a") == 0
+
+
+def test_an_account_is_refused_until_the_time_is_over():
+    kicks = Kicks()
+    assert not kicks.refuses_accounts(100.0)
+    kicks.replace({"address:a": 60.0, "token:12": 60.0}, now=100.0)
+    assert not kicks.refuses_accounts(100.0)
+    kicks.replace({"address:a": 60.0, "account:7": 1.5}, now=100.0)
+    assert kicks.refuses_accounts(101.4)
+    assert not kicks.refuses_accounts(101.5)
 
 
 def test_an_address_an_account_and_a_token_are_different_subjects():

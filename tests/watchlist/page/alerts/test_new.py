@@ -18,7 +18,7 @@ from tests.support.recording.recorded_bars import RecordedBars
 from tests.support.watchlist.alerts import make_alert
 from tests.support.watchlist.pages import notices_of, text_of
 from watchlist.alert_models import Alert
-from watchlist.alerts.conditions import CREATABLE, MAX_ALERTS
+from watchlist.alerts.conditions import CREATABLE
 
 ALERTS, NEW = reverse("alerts"), reverse("new-alert")
 UP = {"symbol": "AAPL", "kind": "up", "level": "200", "repeat": "once", "channels": ["page"], "do": "create"}
@@ -213,7 +213,7 @@ def test_a_form_whose_alert_could_not_be_stored_can_be_sent_again(page):
 
 
 def test_one_more_than_the_maximum_is_refused_and_works_after_a_deletion(page, person, tickers: list[Ticker]):
-    Alert.objects.bulk_create(Alert(owner=person, ticker=tickers[0], kind="up", level=1.0) for _ in range(MAX_ALERTS))
+    Alert.objects.bulk_create(Alert(owner=person, ticker=tickers[0], kind="up", level=1.0) for _ in range(200))
     response = page.post(NEW, {**UP, "form": "a"})
     assert response.status_code == 422
     assert text_of(response).count("You have 200 alerts, which is the maximum.") == 1

@@ -45,7 +45,7 @@ def read_alerts(request: HttpRequest) -> HttpResponse:
 
 @router.post("/alerts", response={201: ChangedAlert}, summary="Create an alert", operation_id="createAlert")
 def create_alert(request: HttpRequest, values: NewAlert) -> HttpResponse:
-    """Creates an alert. An account can have 200 alerts."""
+    """Creates an alert. An account can have 200 alerts, unless the site has another limit."""
     owner = owner_of(request)
     _check_channels(owner, values.channels)
     try:
