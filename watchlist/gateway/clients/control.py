@@ -85,8 +85,8 @@ class ClientControl:
             log.info("connections closed by the operator", connections=closed)
 
     def _is_refused(self, session: Session, now: float) -> bool:
-        account = session.account_session.account if session.account_session else None
-        return self._connections.kicks.seconds_left(now, session.address, account, session.token) > 0
+        account = session.account_session.account if session.account_session else session.token_owner
+        return self._connections.kicks.seconds_left(now, session.address, account) > 0
 
     def describe(self) -> ProcessReply:
         """Returns the answer of this process to a request for a list."""

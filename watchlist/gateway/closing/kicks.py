@@ -7,7 +7,8 @@ from collections.abc import Mapping
 class Kicks:
     """The clients that the operator refuses, as subjects.
 
-    A subject is a text that names clients: `address:203.0.113.9`, `account:7`, or `token:12` for a personal token.
+    A subject is a text that names clients: `address:203.0.113.9`, or `account:7` for the web sessions and personal
+    tokens of an account.
     """
 
     def __init__(self) -> None:
@@ -20,19 +21,14 @@ class Kicks:
         """
         self._until = {subject: now + left for subject, left in seconds.items()}
 
-    def seconds_left(self, now: float, address: str, account: int | None = None, token: int | None = None) -> int:
+    def seconds_left(self, now: float, address: str, account: int | None = None) -> int:
         """Returns for how many more seconds a client is refused; 0 if the client is not refused."""
         if not self._until:
             return 0
-        until = max(self._until.get(subject, 0.0) for subject in name_subjects(address, account, token))
+        until = max(self._until.get(subject, 0.0) for subject in name_subjects(address, account))
         return max(0, math.ceil(until - now))
 
 
-def name_subjects(address: str, account: int | None = None, token: int | None = None) -> list[str]:
+def name_subjects(address: str, account: int | None = None) -> list[str]:
     """Returns all subjects that name this client."""
-    subjects = [f"address:{address}"]
-    if account is not None:
-        subjects.append(f"account:{account}")
-    if token is not None:
-        subjects.append(f"token:{token}")
-    return subjects
+    return [f"address:{address}", *([] if account is None else [f"account:{account}"])]

@@ -68,17 +68,16 @@ def test_the_table_says_what_is_not_shown():
 
 def test_a_client_is_refused_until_the_time_is_over():
     kicks = Kicks()
-    assert kicks.seconds_left(100.0, "a", 7, 12) == 0
-    kicks.replace({"address:a": 1.5, "account:7": 60.0, "token:12": 30.0}, now=100.0)
+    assert kicks.seconds_left(100.0, "a", 7) == 0
+    kicks.replace({"address:a": 1.5, "account:7": 60.0}, now=100.0)
     assert kicks.seconds_left(100.0, "a") == 2
     assert kicks.seconds_left(101.5, "a") == 0
-    assert kicks.seconds_left(100.0, "b", account=7, token=12) == 60
-    assert kicks.seconds_left(100.0, "b", token=12) == 30
+    assert kicks.seconds_left(100.0, "b", account=7) == 60
     assert kicks.seconds_left(100.0, "b", account=8) == 0
     kicks.replace({}, now=100.0)
     assert kicks.seconds_left(100.0, "a") == 0
 
 
-def test_an_address_an_account_and_a_token_are_different_subjects():
+def test_an_address_and_an_account_are_different_subjects():
     assert name_subjects("a") == ["address:a"]
-    assert name_subjects("a", 7, 12) == ["address:a", "account:7", "token:12"]
+    assert name_subjects("a", 7) == ["address:a", "account:7"]
