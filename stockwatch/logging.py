@@ -21,17 +21,19 @@ from structlog.types import EventDict, WrappedLogger
 from stockwatch.access_log.sampling import Kind, LineSampler
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
-CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/]+@")
 # Libraries whose "info" records help only to debug the libraries themselves.
 QUIET_LOGGERS = (
     *("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3"),
     *("httpx", "httpcore", "websockets"),
     "django.template",  # its "debug" records contain whole requests
+    "apprise",  # its "debug" records contain the tokens in URLs
 )
 # Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 LEFT_OUT = "log lines left out"
+REFUSED = "request refused"
 MAX_CAUSES = 5
 """How many exceptions one record shows at most: the exception itself and its causes."""
 
@@ -57,19 +59,24 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
     Keeps the name of the route, the status, and the tracebacks of exceptions.
     """
     record = event.pop("_record", None)
-    event.pop("_from_structlog", None)
+    is_own = event.pop("_from_structlog", False)
     event.pop("request", None)
-    if record is not None and record.name.startswith(LOGGERS_WITH_REQUEST_TEXT):
-        refused = record.name.startswith("django.security")
-        event["event"] = "request refused" if refused else str(record.msg).partition("\n")[0]
+    if record is not None and not is_own and record.name.startswith(LOGGERS_WITH_REQUEST_TEXT):
+        event["event"] = describe_record(record)
         error = event.pop("exc_info", None)
-        if isinstance(error, tuple) and error[1] is not None and not refused:
+        if isinstance(error, tuple) and error[1] is not None and event["event"] != REFUSED:
             event["exception"] = describe_without_messages(error[1])
         if match := getattr(getattr(record, "request", None), "resolver_match", None):
             event["route"] = match.view_name or match.route
         if status := getattr(record, "status_code", None):
             event["event"], event["status"] = "request failed", status
     return event
+
+
+def describe_record(record: logging.LogRecord) -> str:
+    """Returns the text of a library's record before values are inserted, without text that a client has sent."""
+    # Django writes the refused host into the text itself.
+    return REFUSED if record.name.startswith("django.security") else str(record.msg).partition("\n")[0]
 
 
 def describe_without_messages(error: BaseException) -> str:
@@ -116,8 +123,8 @@ def is_not_client_abort(record: logging.LogRecord) -> bool:
 
 def kind_of(record: logging.LogRecord) -> Kind:
     """Returns the kind of a record: the name of its logger, and its text before values are inserted."""
-    event = record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg
-    return record.name, str(event)
+    # The text must not depend on the client: with a new kind for each record, a client would reach no limit.
+    return record.name, str(record.msg.get("event", "")) if isinstance(record.msg, dict) else describe_record(record)
 
 
 class SampledHandler(logging.StreamHandler[Any]):

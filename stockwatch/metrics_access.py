@@ -13,11 +13,13 @@ def may_see_metrics(meta: Mapping[str, Any], allowed: Sequence[str], trusted: Se
     """Returns whether the client of a request is in one of the `allowed` networks.
 
     `meta` holds the headers and the peer of the request, as Django's `HttpRequest.META` does. `trusted` holds the
-    networks of trusted proxies. A request that an untrusted proxy has passed on is refused. The proxy may be in an
-    allowed network, but nobody knows where the client is.
+    networks of trusted proxies. A request that a proxy has passed on is refused if the proxy is not trusted, or if its
+    X-Forwarded-For does not name the client. The proxy may be in an allowed network, but nobody knows where the client
+    is.
     """
-    peer = meta.get("REMOTE_ADDR", "")
-    if not is_trusted(peer, trusted) and any(name in meta for name in PROXY_HEADERS):
+    peer, forwarded = meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
+    is_passed_on = any(name in meta for name in PROXY_HEADERS)
+    if is_passed_on and not (forwarded and is_trusted(peer, trusted)):
         return False
-    client = find_client((peer, 0), meta.get("HTTP_X_FORWARDED_FOR", ""), trusted)
+    client = find_client((peer, 0), forwarded, trusted, exact=True)
     return client is not None and is_in(client, allowed)

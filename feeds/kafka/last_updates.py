@@ -14,10 +14,10 @@ from msgspec import structs
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options, ignore_errors
 from feeds.kafka.symbol_ends import SymbolEnds
-from feeds.records import TopicEnd
+from feeds.records import TopicEnd, read_update
 from feeds.retry import Outage
 from feeds.stale import is_newer
-from feeds.wire import DAY_US, Update, decode
+from feeds.wire import DAY_US, Update
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +170,7 @@ class LastUpdates:
         """Returns the update in a record, or None if the record is not valid."""
         try:
             # A timestamp further ahead is ignored: processors would refuse all updates that continue after it.
-            return decode(record.value() or b"", self._now() // 1000 + DAY_US)
+            return read_update(record.key(), record.value(), self._now() // 1000 + DAY_US)
         except BadRecord:
             return None
 

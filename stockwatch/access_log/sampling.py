@@ -12,7 +12,9 @@ WINDOW_SECONDS = 1.0
 Kind = tuple[str, str]
 """The name of a logger, and the text of a line without its values."""
 MAX_KINDS = 1000
-"""The most kinds that are counted per second. If there are more, the counts of all kinds begin again at 0."""
+"""The most kinds that are counted per second. If there are more, the further kinds of a logger count as one kind."""
+FURTHER = "further kinds"
+"""The text of the kind as which the further kinds of a logger count."""
 
 
 def call_later(seconds: float, call: Callable[[], None]) -> None:
@@ -62,6 +64,8 @@ class LineSampler:
             return True
         with self._lock:
             finished = self._begin_window()
+            if kind not in self._passed and len(self._passed) >= MAX_KINDS:
+                kind = kind[0], FURTHER
             passed = self._passed.get(kind, 0)
             fits = passed < self._limit
             if fits and count:
@@ -72,12 +76,12 @@ class LineSampler:
         return fits
 
     def _begin_window(self) -> dict[Kind, int]:
-        """Begins to count from 0 after WINDOW_SECONDS, or earlier if more than MAX_KINDS kinds were counted.
+        """Begins to count from 0 after WINDOW_SECONDS.
 
         Returns how many lines of each kind were left out before. Returns an empty dict if the counts go on.
         """
         now = self._clock()
-        if now - self._window < WINDOW_SECONDS and len(self._passed) <= MAX_KINDS:
+        if now - self._window < WINDOW_SECONDS:
             return {}
         self._window, self._passed = now, {}
         finished, self._left_out = self._left_out, {}

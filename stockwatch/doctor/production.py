@@ -1,6 +1,7 @@
 """Checks the settings: unknown names, and what a site in production needs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.core.checks import ERROR, WARNING, run_checks
@@ -47,8 +48,10 @@ def check_production(settings: Any) -> Iterator[Finding]:
 def _describe(settings: Any) -> Sequence[tuple[str, bool, str, str]]:
     """Returns the rules as tuples: a variable, whether its value is a fault, what is wrong, and what to do."""
     engine = settings.DATABASES["default"]["ENGINE"]
+    trusts_all = any(ip_network(each, strict=False).prefixlen == 0 for each in settings.GATEWAY_TRUSTED_PROXIES)
     return [
         ("SECURE_COOKIES", not settings.SECURE_COOKIES, "is false", "remove it, so that cookies need HTTPS"),
+        ("GATEWAY_TRUSTED_PROXIES", trusts_all, "trusts everyone", "name only the proxies: others can forge addresses"),
         ("DATABASE_URL", engine.endswith("sqlite3"), "names an SQLite file", "use PostgreSQL for several programs"),
     ]
 

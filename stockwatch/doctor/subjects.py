@@ -1,12 +1,15 @@
 """Makes the checks of all subjects from the settings."""
 
+import re
 from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from feeds.management.source_settings import rest_url
+from feeds.source_names import MARKET_ZONES
 from feeds.sources.registry import find_source
 from stockwatch.doctor.checking import Check
 from stockwatch.doctor.clocks import check_clocks
@@ -23,6 +26,9 @@ METRICS_PORTS = (
     *("GENERATOR_METRICS_PORT", "FEED_METRICS_PORT", "PROCESSOR_METRICS_PORT", "RECORDER_METRICS_PORT"),
     *("ALERTS_METRICS_PORT", "DELIVERY_METRICS_PORT"),
 )
+SOURCE_URLS = tuple(f"{name.upper()}_{kind}" for name in MARKET_ZONES for kind in ("URL", "REST_URL"))
+SECRET_OPTION = re.compile(r"password|secret|jaas|\.pem$")
+"""Matches the names of options of Kafka and of the database whose values are secrets, such as `sasl.password`."""
 SUBJECTS = ("python", "settings", "database", "redis", "kafka", "ports", "clock", "sources", "disk")
 """The names of the subjects, in the order of the output."""
 
@@ -45,13 +51,24 @@ def make_checks(settings: Any, names: Collection[str]) -> dict[str, Check]:
 
 def list_secrets(settings: Any) -> list[str]:
     """Returns the texts that no result may contain."""
+    database = settings.DATABASES["default"]
+    options = {**settings.KAFKA_OPTIONS, **database.get("OPTIONS", {})}
     values = [
         *(settings.SECRET_KEY, settings.EMAIL_HOST_PASSWORD, settings.ALPACA_SECRET_KEY, settings.ALPACA_KEY_ID),
         *(settings.REDIS.get("password"), settings.REDIS.get("sentinel_password")),
-        *(settings.KAFKA_OPTIONS.get(name) for name in ("sasl.password", "ssl.key.password")),
-        settings.DATABASES["default"].get("PASSWORD"),
+        *settings.SECRET_KEY_FALLBACKS,
+        database.get("PASSWORD"),
+        *(value for name, value in options.items() if SECRET_OPTION.search(name)),
+        *(_find_password(getattr(settings, name)) for name in SOURCE_URLS),
     ]
     return [value for value in values if value]
+
+
+def _find_password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:  # not a valid URL
+        return None
 
 
 def _make_settings_check(settings: Any) -> Check:

@@ -54,6 +54,8 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self._parts: PartCounter | None = None
 
     def process(self) -> Any:
+        # Any client may send this header, and Daphne answers 500 if it is not ASCII.
+        self.requestHeaders.removeHeader(b"Daphne-Root-Path")
         processed = super().process()
         if self.transport is None:  # Daphne gave the transport to the protocol of the WebSocket.
             self.channel.leave_count()

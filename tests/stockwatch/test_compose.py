@@ -70,6 +70,15 @@ def test_a_long_running_container_is_started_again_if_it_ends(name: str):
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
+def test_each_password_can_be_replaced_and_is_documented():
+    page = (ROOT / "docs/operations/containers.md").read_text()
+    environments = [service.get("environment", {}).items() for service in SERVICES.values()]
+    passwords = {value for variables in environments for name, value in variables if "PASSWORD" in name}
+    assert passwords == {"", "${POSTGRES_PASSWORD:-stockwatch}", "${GRAFANA_PASSWORD:-admin}"}
+    assert "`POSTGRES_PASSWORD` replaces `stockwatch`" in page
+    assert "`GRAFANA_PASSWORD` replaces `admin`" in page
+
+
 def test_the_proxy_starts_after_what_it_passes_requests_to():
     healthy = {"condition": "service_healthy"}
     assert SERVICES["proxy"]["depends_on"] == {

@@ -88,6 +88,20 @@ def test_a_password_in_an_address_is_masked_even_in_a_traceback(stream: io.Strin
     assert "postgres://stockwatch:***@db:5432" in stream.getvalue()
 
 
+def test_a_password_with_an_at_sign_is_masked_whole(stream: io.StringIO):
+    structlog.get_logger().info("connecting", urls="redis://:hunter2@too@cache:6379,redis://me:hunter2@cache/users@1")
+    assert "hunter2" not in stream.getvalue()
+    assert "redis://:***@cache:6379,redis://me:***@cache/users@1" in stream.getvalue()
+
+
+def test_the_debug_records_of_apprise_are_not_written(stream: io.StringIO):
+    configure(level="debug", form="json", stream=stream)
+    logging.getLogger("apprise").debug("POST URL: https://api.telegram.org/bot123:hunter2/sendMessage")
+    logging.getLogger("apprise").warning("the service has not answered")
+    assert "hunter2" not in stream.getvalue()
+    assert "the service has not answered" in stream.getvalue()
+
+
 def test_request_text_in_django_s_records_is_removed(line: Line):
     extra = {"status_code": 404, "request": object()}
     logging.getLogger("django.request").warning("%s: %s", "Not Found", "/<script>", extra=extra)
@@ -228,6 +242,39 @@ def test_records_of_a_library_are_of_one_kind_whatever_their_values(stream: io.S
     configure(level="info", form="json", stream=stream, limit=1)
     record = logging.LogRecord("library", logging.INFO, "", 0, "lost %s", ("a",), None)
     assert kind_of(record) == ("library", "lost %s")
+
+
+def test_a_flood_of_refused_hosts_is_cut_off_and_no_line_names_a_host(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+):
+    configure(level="info", form="json", stream=stream, limit=2)
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, SampledHandler)
+    # All lines are in one second, also on a slow machine.
+    monkeypatch.setattr(handler.sampler, "_clock", lambda: 100.0)
+    monkeypatch.setattr(handler.sampler, "_later", lambda _seconds, _call: None)
+    logger = logging.getLogger("django.security.DisallowedHost")
+    for number in [*range(20), 1, 1, 1]:
+        logger.error(f"Invalid HTTP_HOST header: 'evil-{number}.example'.")
+        logging.getLogger("django.request").warning("%s: %s", "Bad Request", "/evil", extra={"status_code": 400})
+    handler.sampler.flush()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert "evil" not in stream.getvalue()
+    events = [(line["logger"], line["event"], line.get("left_out"), line.get("lines")) for line in lines]
+    refused, failed = ("django.security.DisallowedHost", "django.request")
+    assert events == [
+        (refused, "request refused", None, None),
+        (failed, "request failed", None, None),
+    ] * 2 + [
+        (refused, "log lines left out", "request refused", 21),
+        (failed, "log lines left out", "%s: %s", 21),
+    ]
+
+
+def test_records_whose_text_has_a_value_in_a_later_line_are_of_one_kind():
+    texts = (f"Task exception was never retrieved\nfuture: <Task at {number}>" for number in range(2))
+    records = [logging.LogRecord("asyncio", logging.ERROR, "", 0, text, None, None) for text in texts]
+    assert {kind_of(record) for record in records} == {("asyncio", "Task exception was never retrieved")}
 
 
 def test_a_line_that_would_be_left_out_need_not_be_built(stream: io.StringIO):

@@ -34,11 +34,12 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
 
 
 def find_client(
-    client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()
+    client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = (), *, exact: bool = False
 ) -> IPv4Address | IPv6Address | None:
-    """Returns the exact address of the client; None if the peer has no valid address.
+    """Returns the address of the client; None if the peer has no valid address.
 
-    The arguments are those of `client_address`.
+    The arguments are those of `client_address`. If a trusted proxy names an address that cannot be read, the result is
+    the address of this proxy, or None if `exact` is true.
     """
     address = _parse_address(client[0] if client else None)
     # From right to left, until an address is not a trusted proxy, or the next address cannot be read.
@@ -47,7 +48,7 @@ def find_client(
             break
         before = _parse_address(hop.strip())
         if before is None:
-            break
+            return None if exact else address
         address = before
     return address
 

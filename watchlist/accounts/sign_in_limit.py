@@ -1,7 +1,8 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
 Each attempt to sign in counts as a failure before the password is checked. A right password takes this failure back. If
-Redis is unavailable, every attempt is allowed.
+a limit is reached only with attempts that are still being checked, the next one must wait for seconds, not for the rest
+of SIGN_IN_WINDOW. If Redis is unavailable, every attempt is allowed.
 """
 
 import hashlib
@@ -33,36 +34,62 @@ NAME_LIMIT_FACTOR = 5  # with a higher limit for names, one address cannot block
 KEY_GROUP = "sign-in"
 """The group of the Redis keys in this module. All keys of a group have the same slot in a Redis Cluster."""
 
-COUNT_ATTEMPT = """
--- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
--- Increments both and returns 0. If either is at its maximum, changes nothing and returns the ms to wait.
+RUNNING_MS = 60_000
+"""How long an attempt can run. A process that dies during an attempt leaves it counted as running for this time."""
+RETRY_MS = 3_000
+"""How long to wait if only the attempts that are still running reach a limit."""
+
+# The KEYS of each script: the counts of an address and, for a sign-in, of a name. Then the counts of the attempts among
+# them that are still running.
+COUNT_ATTEMPT = f"""
+-- ARGV: the lifetime of the counts in ms, then the maximum of each.
+-- Increments all counts and returns 0. If a count is at its maximum, changes nothing and returns the ms to wait.
+local half = #KEYS / 2
 local wait = 0
-for at, key in ipairs(KEYS) do
-  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[1 + at]) then
-    wait = math.max(wait, redis.call('PTTL', key))
+for at = 1, half do
+  local count, most = tonumber(redis.call('GET', KEYS[at]) or '0'), tonumber(ARGV[1 + at])
+  if count >= most then
+    local failures = count - tonumber(redis.call('GET', KEYS[half + at]) or '0')
+    wait = math.max(wait, failures >= most and redis.call('PTTL', KEYS[at]) or {RETRY_MS})
   end
 end
 if wait > 0 then return wait end
-for _, key in ipairs(KEYS) do
-  redis.call('SET', key, 0, 'PX', ARGV[1], 'NX')
-  redis.call('INCR', key)
+for at = 1, half do
+  redis.call('SET', KEYS[at], 0, 'PX', ARGV[1], 'NX')
+  redis.call('INCR', KEYS[at])
+  redis.call('INCR', KEYS[half + at])
+  redis.call('PEXPIRE', KEYS[half + at], {RUNNING_MS})
 end
 return 0
 """
-FORGIVE_ATTEMPT = """
--- KEYS as in COUNT_ATTEMPT. After a correct password: clears the name's count and subtracts one from the address's
--- count. Clearing the address's count would let the owner of one account guess all other passwords without limit.
-redis.call('DEL', KEYS[2])
-if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
-return 0
-"""
-UNDO_ATTEMPT = """
--- KEYS as in COUNT_ATTEMPT. After an error on the server's side: subtracts one from both counts.
-for _, key in ipairs(KEYS) do
+DECREMENT = """
+local half = #KEYS / 2
+local function decrement(key)
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end
+for at = 1, half do decrement(KEYS[half + at]) end
+"""
+FORGIVE_ATTEMPT = (
+    DECREMENT
+    + """
+-- After a correct password: clears the name's count and subtracts one from the address's count. Clearing the address's
+-- count would let the owner of one account guess all other passwords without limit.
+redis.call('DEL', KEYS[2])
+decrement(KEYS[1])
 return 0
 """
+)
+UNDO_ATTEMPT = (
+    DECREMENT
+    + """
+-- After an error on the server's side: subtracts one from both counts.
+for at = 1, half do decrement(KEYS[at]) end
+return 0
+"""
+)
+KEEP_ATTEMPT = DECREMENT + "return 0"
+"""After a wrong password: the attempt is no longer running, and stays counted as a failure."""
+
 log = structlog.get_logger(__name__)
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
@@ -125,8 +152,7 @@ def limit_name_checks(view: View) -> View:
         except BaseException:
             _run(UNDO_ATTEMPT, keys)
             raise
-        if not getattr(request, "has_revealed_name", False):
-            _run(UNDO_ATTEMPT, keys)
+        _run(KEEP_ATTEMPT if getattr(request, "has_revealed_name", False) else UNDO_ATTEMPT, keys)
         return response
 
     return limited
@@ -155,8 +181,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
     except BaseException:
         _run(FORGIVE_ATTEMPT if _was_right(request) else UNDO_ATTEMPT, keys)
         raise
-    if _was_right(request):
-        _run(FORGIVE_ATTEMPT, keys)
+    _run(FORGIVE_ATTEMPT if _was_right(request) else KEEP_ATTEMPT, keys)
     return response
 
 
@@ -227,7 +252,8 @@ def _run(script: str, keys: list[str], *arguments: int) -> int:
     try:
         client = redis_client()
         prefix = group_prefix(client, KEY_GROUP)
-        return int(client.register_script(script)(keys=[prefix + key for key in keys], args=arguments))
+        all_keys = [prefix + key for key in (*keys, *(key.replace(":", ":running:", 1) for key in keys))]
+        return int(client.register_script(script)(keys=all_keys, args=arguments))
     except redis.RedisError as error:  # an outage must not lock people out
         log.warning("Redis unavailable, sign-in not throttled", error=type(error).__name__)
         return 0

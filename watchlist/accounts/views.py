@@ -1,6 +1,7 @@
 """Views for accounts: sign-up, sign-in, settings, passwords and deletion."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
@@ -92,6 +93,10 @@ class PasswordReset(PasswordResetView):
     success_url = reverse_lazy("password-reset-sent")
 
     def form_valid(self, form: Any) -> HttpResponse:
+        # The Host header of the request may name any of ALLOWED_HOSTS, and any port. The reader is another person.
+        if settings.HAS_SITE_URL:
+            site = urlsplit(settings.SITE_URL)
+            self.extra_email_context = {"protocol": site.scheme, "domain": site.netloc}
         if not allow_action(self.request, "reset", settings.REGISTRATION_PER_HOUR):
             form.add_error(None, "Too many e-mails were requested from your address in the last hour. Try again later.")
             return self.form_invalid(form)

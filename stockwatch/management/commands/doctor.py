@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from stockwatch.doctor.finding import clean, find_exit_status, format_findings
 from stockwatch.doctor.subjects import SUBJECTS, list_secrets, make_checks
 
 DEFAULT_SECONDS = 20.0
+MAX_SECONDS = 3600.0
 
 
 class Command(BaseCommand):
@@ -22,7 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="some of: " + ", ".join(SUBJECTS))
         parser.add_argument("--json", action="store_true", dest="as_json", help="write one JSON object")
-        parser.add_argument("--timeout", type=float, default=DEFAULT_SECONDS, help="the most seconds for all checks")
+        parser.add_argument(
+            "--timeout", type=read_seconds, default=DEFAULT_SECONDS, help="the most seconds for all checks"
+        )
 
     def handle(self, *_args: Any, subjects: list[str], as_json: bool, timeout: float, **_options: Any) -> None:
         if unknown := set(subjects) - set(SUBJECTS):
@@ -38,3 +41,14 @@ class Command(BaseCommand):
             sys.stdout.flush()
             os._exit(status)
         sys.exit(status)
+
+
+def read_seconds(text: str) -> float:
+    """Returns the value of `--timeout`. Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_SECONDS:  # also refuses NaN
+        raise ArgumentTypeError(f"write a number of seconds above 0, at most {MAX_SECONDS:g}")
+    return seconds

@@ -34,6 +34,18 @@ def test_the_newest_update_is_that_with_the_greatest_order(kafka: str, topic: st
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {"AAPL": update("AAPL", 7)}
 
 
+def test_a_record_with_the_key_of_another_symbol_is_not_continued(kafka: str, topic: str, produce: Produce):
+    produce(update("AAPL", 7), update("GOOG", 7))
+    produce((b"AAPL", encode(Update("GOOG", 9.9, at(9000), 2**53 - 1))), (None, encode(update("AAPL", 2**53 - 1))))
+
+    last_updates = LastUpdates(kafka, topic, monotonic)
+    assert last_updates.read(["AAPL", "GOOG"]) == {"AAPL": update("AAPL", 7), "GOOG": update("GOOG", 7)}
+    assert {name: end.seq_id for name, end in last_updates.read_ends(["AAPL", "GOOG"]).items()} == {
+        "AAPL": 7,
+        "GOOG": 7,
+    }
+
+
 def test_the_greatest_seq_id_may_be_that_of_a_late_update(kafka: str, topic: str, produce: Produce):
     produce(Update("AAPL", 1.5, at(5), 5), Update("AAPL", 9.0, at(3), 6), Update("GOOG", 1.5, at(3), 6))
     produce(Update("GOOG", 2.5, at(5), 5))
@@ -57,10 +69,7 @@ def test_records_beyond_the_largest_window_are_not_read(
 ):
     monkeypatch.setattr(last_updates, "WINDOWS", (10, 30))
     # Both symbols have the same partition, so that one fills the window.
-    produce(
-        (b"AAPL", encode(Update("OLD", 1.0, at(1), 1))),
-        *(update("AAPL", n) for n in range(60)),
-    )
+    produce(Update("OLD", 1.0, at(1), 1), *(update("AAPL", n) for n in range(60)))
 
     assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "OLD"])) == ["AAPL"]
 

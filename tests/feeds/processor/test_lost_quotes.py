@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 from structlog.testing import capture_logs
 
 from feeds.errors import BrokerUnavailable
-from feeds.kafka.processed_updates import ProcessedUpdates
+from feeds.kafka import processed_updates
+from feeds.kafka.processed_updates import UPDATE_BYTES, NewestUpdates, ProcessedUpdates
 from feeds.processor import lost_quotes
 from feeds.processor.lost_quotes import REPEAT_SECONDS, LostQuotes
 from feeds.store.connection import connect
@@ -167,3 +168,64 @@ def test_an_unreachable_broker_is_an_error_that_can_be_retried(topic: str, group
     processed = ProcessedUpdates(f"127.0.0.1:{free_port()}", topic, group, timeout=0.1)
     with pytest.raises(BrokerUnavailable, match="cannot be read"):
         processed.read_newest()
+
+
+def test_too_many_symbols_take_limited_memory_and_no_older_update_stands_for_a_newest_one():
+    newest = NewestUpdates(3 * (UPDATE_BYTES + 10))
+    small, large = b"x" * 10, b"x" * 40
+    newest.add(make_update("A", 1), small)
+    newest.add(make_update("B", 5), small)
+    newest.add(make_update("C", 1), small)
+    newest.add(make_update("D", 1), small)  # does not fit
+    newest.add(make_update("B", 6), large)  # does not fit either
+    newest.add(make_update("B", 4), small)
+    newest.add(make_update("A", 2), b"y" * 9)
+    newest.add(make_update("A", 1), small)
+    newest.add(make_update("D", 2), b"")
+    assert newest.list_updates() == [(make_update("A", 2), b"y" * 9), (make_update("C", 1), small)]
+    assert newest.left_out == 3
+    newest.add(make_update("B", 7), small)
+    assert (make_update("B", 7), small) in newest.list_updates()
+
+
+def test_what_does_not_fit_is_logged_and_the_rest_comes_back(
+    restoring: Restoring,
+    produce: Produce,
+    kafka: str,
+    topic: str,
+    group: str,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(processed_updates, "MAX_BYTES", 2 * (UPDATE_BYTES + 200))
+    process(produce, kafka, topic, group, *(make_update(f"S{number}", 1) for number in range(5)))
+    redis_client.flushdb()
+    with capture_logs() as lines:
+        restoring.lost_quotes.check()
+    assert len(redis_client.keys("stock:*")) == 2
+    assert [line.get("updates", line.get("quotes")) for line in lines] == [3, 2]
+
+
+def test_after_a_reading_that_takes_too_long_fewer_records_are_read(
+    produce: Produce, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processed_updates, "MIN_RECORDS", 1)
+    monkeypatch.setattr(processed_updates, "MAX_RECORDS", 8)
+    # All symbols have the same partition.
+    process(produce, kafka, topic, group, *(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
+    seconds = iter([0.0, 61.0, 0.0, 61.0])
+    processed = ProcessedUpdates(kafka, topic, group, clock=lambda: next(seconds, 0.0))
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable, match="could not be read within 60 s"):
+            processed.read_newest()
+    assert [update.symbol for update, _ in processed.read_newest()] == ["NVDA"]
+
+
+def test_many_partitions_share_one_limit_of_records(
+    produce: Produce, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processed_updates, "MIN_RECORDS", 1)
+    monkeypatch.setattr(processed_updates, "MAX_ALL_RECORDS", 8)  # two for each of the four partitions
+    process(produce, kafka, topic, group, *(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
+    processed = ProcessedUpdates(kafka, topic, group)
+    assert {update.symbol for update, _ in processed.read_newest()} == {"AMZN", "NVDA"}

@@ -29,7 +29,7 @@ UNREACHABLE = {
     "DATABASE_URL": f"postgres://stockwatch:{MARK}-database@127.0.0.1:1/stockwatch",
     "REDIS_URL": f"redis://stockwatch:{MARK}-redis@127.0.0.1:1/0",
 }
-COMMANDS = ("rungenerator", "runfeed", "runprocessor", "runrecorder", "runalerts", "rundelivery", "migrate")
+COMMANDS = ("runkafkagen", "runfeed", "runprocessor", "runrecorder", "runalerts", "rundelivery", "migrate")
 FORM = f"username={MARK}-name&password={MARK}-password"
 REQUESTS = (
     f"GET /{MARK}-path/?token={MARK} HTTP/1.1",
@@ -75,5 +75,6 @@ def test_no_program_logs_the_passwords_of_servers_that_it_cannot_reach(tmp_path,
         command.kill()
     texts = [command.text for command in commands]
     assert all(texts)
+    assert not any("Unknown command" in text for text in texts)
     assert not any("it must be" in text for text in texts), "a program has refused the settings"
     assert not [line for text in texts for line in text.splitlines() if MARK in line]

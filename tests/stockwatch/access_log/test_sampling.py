@@ -67,9 +67,13 @@ def test_a_limit_of_zero_lets_all_lines_pass():
     assert flood.due == []
 
 
-def test_the_counts_begin_again_if_there_are_too_many_kinds(monkeypatch: pytest.MonkeyPatch):
+def test_if_there_are_too_many_kinds_the_further_ones_of_a_logger_share_one_limit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sampling, "MAX_KINDS", 3)
     flood = Flood(limit=1)
-    for number in range(4):
-        assert flood.sampler.admit(("gateway", str(number)))
-    assert flood.sampler.admit(("gateway", "0"))
+    passed = [flood.sampler.admit(("gateway", str(number))) for number in range(10)]
+    assert passed == [True] * 4 + [False] * 6
+    assert not flood.sampler.admit(("gateway", "0"))
+    assert flood.sampler.admit(("processor", "10"))
+    flood.second += 1
+    assert flood.sampler.admit(("gateway", "9"))
+    assert flood.reported == [(("gateway", sampling.FURTHER), 6), (("gateway", "0"), 1)]

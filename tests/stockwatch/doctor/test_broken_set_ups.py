@@ -142,8 +142,8 @@ def test_settings_that_end_every_program_are_named():
 
 
 def test_settings_that_no_public_site_should_have_are_named():
-    diagnosis = run_doctor("settings", **PRODUCTION, SECURE_COOKIES="false")
-    for text in ("SECURE_COOKIES is false", "SQLite file"):
+    diagnosis = run_doctor("settings", **PRODUCTION, SECURE_COOKIES="false", GATEWAY_TRUSTED_PROXIES="127.0.0.1,::/0")
+    for text in ("SECURE_COOKIES is false", "GATEWAY_TRUSTED_PROXIES trusts everyone", "SQLite file"):
         expect_fault(diagnosis, text)
     for text in ("EMAIL_URL sends no e-mails", "SITE_URL is not set"):
         expect_fault(diagnosis, text, level="warn")

@@ -106,6 +106,15 @@ def test_a_request_that_servers_read_differently_is_refused(gateway, head):
     assert request(gateway, head.encode() + b"\r\n\r\n") == 400
 
 
+@pytest.mark.parametrize("value", [b"/evil", b"//evil.example", b"@evil.example", b"/\xff"])
+def test_a_client_cannot_name_the_path_below_which_the_site_is(gateway, value):
+    with dial(gateway) as client:
+        client.send(b"GET /settings/password/ HTTP/1.1\r\nHost: localhost\r\nDaphne-Root-Path: " + value + b"\r\n\r\n")
+        status, head = client.read_head()
+    assert status == 302
+    assert "\r\nlocation: /sign-in/?next=/settings/password/\r\n" in head.lower()
+
+
 def test_a_kept_connection_serves_pipelined_requests_and_an_upgrade(gateway):
     with dial(gateway) as client:
         client.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)

@@ -114,6 +114,27 @@ def test_a_signed_in_person_cannot_clear_the_count_of_another_account(limits, st
     assert store.get(name) == b"2"
 
 
+@pytest.mark.parametrize(("is_right", "wait"), [(True, 0), (False, 590)])
+def test_attempts_that_are_still_checked_make_others_wait_for_seconds_only(limits, monkeypatch, is_right, wait):
+    user = User.objects.get()
+    user.backend = limits.AUTHENTICATION_BACKENDS[0]
+    answers = []
+
+    def check_during_another_attempt(*_arguments, **_options):
+        if not answers:  # the innermost attempt is refused, so that the recursion ends
+            answers.append(attempt())
+        return user if is_right else None
+
+    monkeypatch.setattr("django.contrib.auth.forms.authenticate", check_during_another_attempt)
+    attempt()
+    refused = answers[0]
+    assert (refused.status_code, refused["Retry-After"]) == (429, "3")
+    assert b"Try again in 3 seconds." in refused.content
+    after = attempt()
+    assert after.status_code == (302 if is_right else 429)
+    assert int(after.get("Retry-After", 0)) >= wait
+
+
 @pytest.mark.parametrize("path", ["/sign-in/", "/admin/login/"])
 def test_without_redis_sign_in_is_not_limited(settings, person, path):
     User.objects.filter(pk=person.pk).update(is_staff=True)

@@ -111,6 +111,16 @@ def test_the_answer_does_not_wait_for_the_mail_server(client, person, store, slo
     wait_until(lambda: sent)
 
 
+@pytest.mark.parametrize("host", ["localhost", "testserver:4444", "testserver"])
+def test_links_in_e_mails_lead_to_the_site_whatever_host_a_request_names(client, person, store, settings, host):
+    settings.HAS_SITE_URL, settings.SITE_URL = True, "https://stocks.example.org:8443"
+    User.objects.update(email="ada@example.org")
+    client.post(reverse("password-reset"), {"email": "ada@example.org"}, headers={"host": host})
+    wait_until(lambda: mail.outbox)
+    assert "\nhttps://stocks.example.org:8443/password/" in mail.outbox[0].body
+    assert "for the account ada at stocks.example.org:8443." in mail.outbox[0].body
+
+
 @pytest.mark.parametrize(("peer", "scheme"), [("10.0.0.1", "https"), ("192.0.2.1", "http")])
 def test_only_a_trusted_proxy_makes_links_and_cookies_secure(person, store, settings, peer, scheme):
     settings.GATEWAY_TRUSTED_PROXIES = ["10.0.0.0/8"]

@@ -33,7 +33,10 @@ MESSAGES = API["components"]["messages"]
 FRAME_TYPES = {found for text in CODE.values() for found in re.findall(r'"type": "(\w+)"', text)}
 REFUSALS = {
     (int(status), reason)
-    for reason, status in re.findall(r'Refusal\("([^"]+)", (\d+)', CODE["admission"] + CODE["verifier"])
+    for reason, status in re.findall(
+        r'Refusal\("([^"]+)", (\d+)', CODE["admission"] + CODE["verifier"] + CODE["refusal"]
+    )
+    if reason != "path"  # of any other path than /ws
 }
 
 

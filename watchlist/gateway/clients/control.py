@@ -85,7 +85,7 @@ class ClientControl:
             log.info("connections closed by the operator", connections=closed)
 
     def _is_refused(self, session: Session, now: float) -> bool:
-        account = session.account_session.account if session.account_session else None
+        account = session.account_session.account if session.account_session else session.token_owner
         return self._connections.kicks.seconds_left(now, session.address, account, session.token) > 0
 
     def describe(self) -> ProcessReply:

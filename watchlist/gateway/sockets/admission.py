@@ -21,9 +21,9 @@ from watchlist.gateway.sockets.asgi import ConnectionRequest, Receive, Scope, Se
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.origins import allows_origin, is_own_origin
-from watchlist.gateway.sockets.refusal import Refusal
+from watchlist.gateway.sockets.refusal import Refusal, find_kick
 from watchlist.gateway.sockets.session import Session
-from watchlist.gateway.sockets.tokens.verifier import NO_DATABASE, TokenVerifier, read_token
+from watchlist.gateway.sockets.tokens.verifier import NO_DATABASE, TokenVerifier, VerifiedToken, read_token
 from watchlist.gateway.web_sessions import AccountSession, names_session, read_session_key
 
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
@@ -46,8 +46,8 @@ class Admitted:
     account_session: AccountSession | None = None
     unverified_key: str | None = None
     """The key of a web session that could not be looked up yet. Until the look-up, the client counts as a visitor."""
-    token: int | None = None
-    """The id of the personal token in the request."""
+    token: VerifiedToken | None = None
+    """The personal token in the request."""
     must_authenticate: bool = False
     """Whether the client of a private gateway must send a personal token before anything else."""
 
@@ -125,7 +125,7 @@ class Admission:
         if isinstance(verified, Refusal):
             return verified
         return (
-            self._find_kick(address, token=verified)
+            self._find_kick(address, verified.owner, verified.key)
             or self._find_no_room(address, True)
             or Admitted(options, address, token=verified)
         )
@@ -200,8 +200,7 @@ class Admission:
 
     def _find_kick(self, address: str, account: int | None = None, token: int | None = None) -> Refusal | None:
         """Returns a refusal if the operator refuses the client, or None if not."""
-        left = self._connections.kicks.seconds_left(self._connections.context.clock.now(), address, account, token)
-        return Refusal("refused by operator", 429, CloseCode.KICKED, left) if left else None
+        return find_kick(self._connections.kicks, self._connections.context.clock.now(), address, account, token)
 
     async def _find_kicked_account(
         self, headers: Mapping[str, str], address: str, rate: ConnectionRate

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from watchlist.gateway import protocol
 from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
-from watchlist.gateway.closing.kicks import Kicks
 from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.connection_options import NO_OPTIONS, ConnectionOptions
@@ -22,6 +21,7 @@ from watchlist.gateway.sockets.address_counts import AddressCounts
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.sockets.tokens.authentication import Authentication
+from watchlist.gateway.sockets.tokens.verifier import VerifiedToken
 from watchlist.gateway.web_sessions import AccountSession
 
 SWEEP_SECONDS = 1.0
@@ -46,7 +46,7 @@ class Connections:
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
         self.closing = False
-        self.kicks = Kicks()
+        self.kicks = context.kicks
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._rotated_at = context.clock.now()
         self._lateness = Lateness(SWEEP_SECONDS, context.limits.pong_wait)
@@ -123,12 +123,12 @@ class Connections:
         account_session: AccountSession | None = None,
         unverified_key: str | None = None,
         address: str = "",
-        token: int | None = None,
+        token: VerifiedToken | None = None,
     ) -> Session:
         """Adds an accepted socket and returns its session.
 
-        `unverified_key` is the key of a web session that could not be looked up yet. `token` is the id of the personal
-        token with which the client connected.
+        `unverified_key` is the key of a web session that could not be looked up yet. `token` is the personal token with
+        which the client connected.
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         if options.meta:
@@ -158,10 +158,11 @@ class Connections:
         account_session: AccountSession | None,
         unverified_key: str | None,
         address: str,
-        token: int | None = None,
+        token: VerifiedToken | None = None,
     ) -> None:
         """Adds the new session of an accepted connection. `open` describes the other arguments."""
-        session.token = token
+        if token is not None:
+            session.token, session.token_owner = token.key, token.owner
         session.rotates_at = session.opened_at + choose_lifetime(self.context.limits.max_age, self._rng)
         session.account_session, session.unverified_key = account_session, unverified_key
         self.sessions[session] = None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from watchlist.gateway.closing.kicks import Kicks
 from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import EXTENSION
@@ -28,6 +29,14 @@ class Refusal:
     status: int
     code: CloseCode
     retry_after: int = 0
+
+
+def find_kick(
+    kicks: Kicks, now: float, address: str, account: int | None = None, token: int | None = None
+) -> Refusal | None:
+    """Returns a refusal if the operator refuses the client, or None if not. `now` is in monotonic seconds."""
+    left = kicks.seconds_left(now, address, account, token)
+    return Refusal("refused by operator", 429, CloseCode.KICKED, left) if left else None
 
 
 NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)

@@ -53,6 +53,7 @@ class Session:
         "outbox",
         "rotates_at",
         "token",
+        "token_owner",
         "unverified_key",
     )
 
@@ -67,14 +68,13 @@ class Session:
         self._action_mode: bool | None = None  # None until the first message
         self._bad_requests = 0
         self._refusals: deque[float] = deque(maxlen=limits.refusals)
-        self._heartbeats = 0
-        self._next_heartbeat = now + options.heartbeat
-        self.outbox = outbox
-        self.options = options
+        self._heartbeats, self._next_heartbeat = 0, now + options.heartbeat
+        self.outbox, self.options = outbox, options
         self.address = ""
         self.account_session: AccountSession | None = None
         self.unverified_key: str | None = None
         self.token: int | None = None  # the id of the personal token
+        self.token_owner: int | None = None  # the id of its account
         self.authentication: Authentication | None = None
         self.list_versions: Mapping[int, int] = {}
         self.opened_at = now

@@ -1,11 +1,12 @@
 """Holds what all sessions of a gateway process share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from feeds.wire import age_us
 from watchlist.gateway import protocol
 from watchlist.gateway.catalog import Catalog
 from watchlist.gateway.clock import Clock
+from watchlist.gateway.closing.kicks import Kicks
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
@@ -28,6 +29,7 @@ class SessionContext:
     clock: Clock
     compressor: Compressor | None = None
     tokens: TokenVerifier | None = None
+    kicks: Kicks = field(default_factory=Kicks)
 
     def feed_age_ms(self) -> int | None:
         """Returns the age of the newest update that this process has received, in milliseconds.

@@ -3,7 +3,7 @@
 import json
 import re
 from argparse import ArgumentParser
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import Any
 
 import durationpy
@@ -18,13 +18,14 @@ from watchlist.errors import WatchlistError
 from watchlist.gateway.clients.listing import ClientEntry
 from watchlist.gateway.clients.requests import ClientRequests, Listing
 from watchlist.gateway.clients.table import Owners, format_table, list_rows
-from watchlist.gateway.closing.kicks import TOKEN
+from watchlist.gateway.closing.kicks import ACCOUNT, TOKEN
 from watchlist.models import ApiToken
 
 WAIT_SECONDS = 5.0
 DURATION = re.compile(r"([0-9]{1,6}(h|m|s))+")
 LONGEST_SECONDS = 7 * 86_400
 TOKEN_NAME = re.compile(r"token:[0-9]{1,18}")
+ADDRESS = "address:"  # no user name contains a colon
 
 
 class Command(BaseCommand):
@@ -44,9 +45,9 @@ class Command(BaseCommand):
         client = connect(settings.REDIS, PIPELINE)
         requests = ClientRequests(client)
         try:
-            if kick:
+            if kick is not None:
                 self._kick(requests, find_subjects(kick), kick, read_seconds(duration))
-            elif allow:
+            elif allow is not None:
                 ended = requests.allow(find_subjects(allow))
                 self.stdout.write(f"{allow} is refused no longer" if ended else f"{allow} was not refused")
             else:
@@ -86,34 +87,58 @@ def read_seconds(text: str) -> int:
 def find_subjects(name: str) -> list[str]:
     """Returns the texts by which the gateway refuses a client, such as `address:203.0.113.9`.
 
-    `name` is an IP address, a user name, or the id of a personal token, such as `token:12`. Raises CommandError if
-    `name` is none of them, or if the database fails.
+    `name` is an IP address, a user name, or the id of a personal token, such as `token:12`. The prefix `address:` or
+    `account:` says which of the first two it is. Raises CommandError if `name` is none of them, if `name` is a network,
+    or an address and a user name, or if the database fails.
     """
     if TOKEN_NAME.fullmatch(name):
         return [find_token_subject(name)]
+    if name.startswith(ACCOUNT):
+        return find_account_subjects(name.removeprefix(ACCOUNT))
+    text = name.removeprefix(ADDRESS)
     try:
-        address = ip_address(name.partition("/")[0])
+        address = ip_interface(text)
     except ValueError:
         return find_account_subjects(name)
-    address = getattr(address, "ipv4_mapped", None) or address
+    if text == name and is_user_name(name):
+        raise CommandError(
+            f"{name} is an IP address and a user name: write address:{name} or account:{name}", returncode=2
+        )
+    return [find_address_subject(address, name)]
+
+
+def find_address_subject(address: IPv4Interface | IPv6Interface, name: str) -> str:
+    """Returns the text for an address. Raises CommandError if `name` is a network of several clients."""
+    exact = getattr(address.ip, "ipv4_mapped", None) or address.ip
     # The gateway counts all clients of a /64 network of IPv6 as one address.
-    is_v6 = isinstance(address, IPv6Address)
-    return [f"address:{ip_network((int(address), 64), strict=False) if is_v6 else address}"]
+    is_shared = exact.version == 6
+    if address.network.prefixlen < (64 if is_shared else address.max_prefixlen):
+        raise CommandError(
+            f"{name} is a network: name one address, or the /64 network of an IPv6 address", returncode=2
+        )
+    return f"address:{ip_network((int(exact), 64), strict=False) if is_shared else exact}"
+
+
+def is_user_name(name: str) -> bool:
+    """Returns whether an account has this user name. Returns False if the database fails."""
+    try:
+        return bool(get_user_model().objects.filter(username=name).exists())
+    except DatabaseError:
+        return False
 
 
 def find_account_subjects(name: str) -> list[str]:
-    """Returns texts for the account with this user name and for its tokens, such as `account:7` and `token:12`.
+    """Returns the text for the account with this user name, such as `account:7`.
 
     Raises CommandError if no account has the name, or if the database fails.
     """
     try:
         user = get_user_model().objects.filter(username=name).first()
-        tokens = list(ApiToken.objects.filter(owner=user).values_list("pk", flat=True)) if user else []
     except DatabaseError as error:
         raise CommandError(f"the database does not answer, so only an IP address can be used ({error})") from error
     if user is None:
         raise CommandError(f"{name} is neither an IP address nor a user name nor a token:ID", returncode=2)
-    return [f"account:{user.pk}", *(f"token:{token}" for token in tokens)]
+    return [f"account:{user.pk}"]
 
 
 def find_token_subject(name: str) -> str:

@@ -155,6 +155,9 @@ def test_a_kicked_watch_command_ends_with_the_reason(gateways: tuple[GatewayProc
         (["--kick", CLIENT, "--for", "a year"], "write 30s, 10m or 24h"),
         (["--kick", CLIENT, "--for", "999999h"], "from 1s to 168h"),
         (["--kick", CLIENT, "--allow", CLIENT], "not allowed with"),
+        (["--kick", ""], "neither an IP address nor a user name"),
+        (["--allow", ""], "neither an IP address nor a user name"),
+        (["--kick", "203.0.113.0/24"], "203.0.113.0/24 is a network: name one address"),
     ],
 )
 def test_wrong_arguments_end_with_2(make_gateway, arguments: list[str], text: str):

@@ -30,6 +30,7 @@ class Lookups:
 
 class Row:
     pk = 7
+    owner_id = 3
     scope_names = ("read",)
 
 
@@ -65,6 +66,25 @@ async def test_without_the_database_the_client_is_told_so_and_may_come_again(sta
     headers = [(b"authorization", b"Bearer " + TOKEN.encode())]
     other = local.connect(headers=headers, extensions={"websocket.http.response": {}})
     assert (await begin(other))["status"] == 503
+
+
+async def test_an_account_that_the_operator_refuses_gets_no_update_with_a_new_token(start_local_gateway, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    local, client, session = await connect_private(start_local_gateway)
+    local.gateway.connections.kicks.replace({f"account:{Row.owner_id}": 3600.0}, local.gateway.clock.now())
+    lookups.answers.put_nowait(Row())
+    await send_json(client, AUTH)
+    await send_json(client, {"action": "subscribe", "payload": {"symbols": ["AAPL"]}})
+    frame = await receive_json(client)
+    assert (frame["type"], frame["code"], frame["id"]) == ("error", 429, "1")
+    assert 0 < frame["retry_after_ms"] <= 3_600_000
+    assert await receive_event(client) == {"type": "websocket.close", "code": int(CloseCode.KICKED)}
+    assert (session.token, local.gateway.hub.subscriptions) == (None, 0)
+    await disconnect(client)
+    lookups.answers.put_nowait(Row())
+    headers = [(b"authorization", b"Bearer " + TOKEN.encode())]
+    other = local.connect(headers=headers, extensions={"websocket.http.response": {}})
+    assert (await begin(other))["status"] == 429
 
 
 async def test_requests_wait_in_order_until_the_token_is_verified(start_local_gateway, monkeypatch):

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from watchlist.gateway import protocol
 from watchlist.gateway.protocol import BadRequest, CloseCode, ErrorCode, Request
-from watchlist.gateway.sockets.refusal import Refusal
+from watchlist.gateway.sockets.refusal import Refusal, find_kick
 from watchlist.gateway.sockets.session_context import SessionContext
-from watchlist.gateway.sockets.tokens.verifier import TokenVerifier
+from watchlist.gateway.sockets.tokens.verifier import TokenVerifier, VerifiedToken
 
 MAX_WAITING = 32
 """How many requests may wait for the verification."""
@@ -22,6 +22,7 @@ ERRORS = {
         ErrorCode.RATE_LIMITED,
         "Too many wrong tokens from this address, or too many connections with this token",
     ),
+    "refused by operator": (ErrorCode.RATE_LIMITED, "The operator of this site refuses this client for a time"),
     "database": (ErrorCode.UNAVAILABLE, "The database does not answer, so the token cannot be verified"),
 }
 """Maps the reason of a refused token to the code and the message of the `error` frame."""
@@ -36,6 +37,7 @@ class Socket(Protocol):
     context: SessionContext
     has_requested: bool
     token: int | None
+    token_owner: int | None
 
     def carry_out(self, text: str, allowed: bool, now: float) -> None: ...
 
@@ -113,13 +115,15 @@ class Authentication:
         now = session.context.clock.now()
         if session.closing_since:
             return
+        if isinstance(result, VerifiedToken):
+            result = find_kick(session.context.kicks, now, session.address, result.owner, result.key) or result
         if isinstance(result, Refusal):
             self._refuse_token(result, request.id, now)
         else:
             self._accept(session, result, request.id, now)
 
-    def _accept(self, session: Socket, token: int, request_id: str | None, now: float) -> None:
-        session.token = token
+    def _accept(self, session: Socket, token: VerifiedToken, request_id: str | None, now: float) -> None:
+        session.token, session.token_owner = token.key, token.owner
         session.has_requested = True
         self._required = False
         session.reply(protocol.ack("Authenticated", [], request_id), now)

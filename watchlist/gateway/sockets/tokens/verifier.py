@@ -6,6 +6,7 @@ Each look-up of a token is a database query. `DatabaseMonitor.run` limits the nu
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -33,6 +34,14 @@ tokens at once.
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A valid personal token: its id in the database, and the id of its account."""
+
+    key: int
+    owner: int
+
+
 class TokenVerifier:
     """Verifies tokens. `start` starts the gateway and returns the rate limit of connections."""
 
@@ -42,8 +51,8 @@ class TokenVerifier:
         self._notes: set[asyncio.Task[None]] = set()
         self._running: Counter[str] = Counter()  # the verifications that have not ended, by address
 
-    async def verify(self, token: str, address: str) -> int | Refusal:
-        """Returns the id of a valid token with the scope `read`, or the reason why the client is refused.
+    async def verify(self, token: str, address: str) -> VerifiedToken | Refusal:
+        """Returns a valid token with the scope `read`, or the reason why the client is refused.
 
         `address` is the address of the client. Each address may send only so many wrong tokens. Each token may open
         only so many connections.
@@ -59,7 +68,7 @@ class TokenVerifier:
             if not self._running[address]:
                 del self._running[address]
 
-    async def _verify(self, token: str, address: str, rate: ConnectionRate) -> int | Refusal:
+    async def _verify(self, token: str, address: str, rate: ConnectionRate) -> VerifiedToken | Refusal:
         attempts = f"wrong-token:{address}"
         if wait := await rate.seconds_to_wait(attempts, spend=False):
             return make_token_rate_refusal(wait)
@@ -76,7 +85,7 @@ class TokenVerifier:
         if wait := await rate.seconds_to_wait(f"token:{found.pk}"):
             return make_token_rate_refusal(wait)
         self._note_use(found)
-        return found.pk
+        return VerifiedToken(found.pk, found.owner_id)
 
     async def _find(self, token: str) -> ApiToken | None:
         if not self._database.available:
