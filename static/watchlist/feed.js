@@ -5,10 +5,9 @@ import { PriceSocket } from "./socket.js";
 const FAILURES_BEFORE_REASON = 2;
 const FAILURES_BEFORE_FALLBACK = 3;
 const KICKED = 4504; // by the operator
-const UNKNOWN_REFUSAL_MS = 60000; // before the next attempt, if the page cannot ask how long the operator refuses it
 const SLOW_MS = 4000; // a proxy that swallows requests or frames reports no failure
-const MAX_DELAY_MS = 5000; // of the socket's next attempt
-const MAX_DELAY_BESIDE_STREAM_MS = 60000;
+const MAX_DELAY_MS = 5000; // of the next attempt
+const LONG_DELAY_MS = 60000;
 
 export class PriceFeed {
   #status;
@@ -101,7 +100,7 @@ export class PriceFeed {
 
   #setMode(mode) {
     this.#status.fallback = mode;
-    this.#socket.maxDelay = mode === "stream" ? MAX_DELAY_BESIDE_STREAM_MS : MAX_DELAY_MS;
+    this.#socket.maxDelay = mode === "stream" ? LONG_DELAY_MS : MAX_DELAY_MS;
   }
 
   get #needsFallback() {
@@ -125,7 +124,7 @@ export class PriceFeed {
       .then(async (answer) => (await import("./refusals.js")).explain(answer, this.#status, this.#socket, isKicked))
       .catch(() => {
         this.#status.setRefusalReason("");
-        if (isKicked) setTimeout(() => this.#socket.retry(), UNKNOWN_REFUSAL_MS);
+        if (isKicked) setTimeout(() => this.#socket.retry(), LONG_DELAY_MS);
       });
   }
 
