@@ -189,16 +189,10 @@ def test_too_many_symbols_take_limited_memory_and_no_older_update_stands_for_a_n
 
 
 def test_what_does_not_fit_is_logged_and_the_rest_comes_back(
-    restoring: Restoring,
-    produce: Produce,
-    kafka: str,
-    topic: str,
-    group: str,
-    redis_client: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
+    restoring: Restoring, process: Process, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(processed_updates, "MAX_BYTES", 2 * (UPDATE_BYTES + 200))
-    process(produce, kafka, topic, group, *(make_update(f"S{number}", 1) for number in range(5)))
+    process(*(make_update(f"S{number}", 1) for number in range(5)))
     redis_client.flushdb()
     with capture_logs() as lines:
         restoring.lost_quotes.check()
@@ -207,12 +201,12 @@ def test_what_does_not_fit_is_logged_and_the_rest_comes_back(
 
 
 def test_after_a_reading_that_takes_too_long_fewer_records_are_read(
-    produce: Produce, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
+    process: Process, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(processed_updates, "MIN_RECORDS", 1)
     monkeypatch.setattr(processed_updates, "MAX_RECORDS", 8)
     # All symbols have the same partition.
-    process(produce, kafka, topic, group, *(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
+    process(*(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
     seconds = iter([0.0, 61.0, 0.0, 61.0])
     processed = ProcessedUpdates(kafka, topic, group, clock=lambda: next(seconds, 0.0))
     for _ in range(2):
@@ -222,10 +216,10 @@ def test_after_a_reading_that_takes_too_long_fewer_records_are_read(
 
 
 def test_many_partitions_share_one_limit_of_records(
-    produce: Produce, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
+    process: Process, kafka: str, topic: str, group: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(processed_updates, "MIN_RECORDS", 1)
     monkeypatch.setattr(processed_updates, "MAX_ALL_RECORDS", 8)  # two for each of the four partitions
-    process(produce, kafka, topic, group, *(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
+    process(*(make_update(symbol, 1) for symbol in ("AAPL", "GOOG", "AMZN", "NVDA")))
     processed = ProcessedUpdates(kafka, topic, group)
     assert {update.symbol for update, _ in processed.read_newest()} == {"AMZN", "NVDA"}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EXTENSIONS = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+# Python 3.13 refuses an authority without this extension.
+AUTHORITY = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ def make_certificates(folder: Path) -> Certificates:
     extensions = folder / "extensions"
     extensions.write_text(EXTENSIONS)
     kind = ["-newkey", "rsa:2048", "-nodes"]
-    _openssl("req", "-x509", *kind, "-subj", "/CN=authority", "-keyout", authority_key, "-out", authority)
+    _openssl("req", "-x509", *kind, "-subj", "/CN=authority", *AUTHORITY, "-keyout", authority_key, "-out", authority)
     _openssl("req", *kind, "-subj", "/CN=localhost", "-keyout", key, "-out", request)
     signer = ["-CA", authority, "-CAkey", authority_key, "-CAcreateserial"]
     _openssl("x509", "-req", "-in", request, *signer, "-extfile", extensions, "-out", certificate)
