@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
-from tests.support.browser.page import expect_status, sign_in
+from tests.support.browser.page import cell, expect_status, sign_in
 from tests.support.browser.site import STAFF, Site
 from tests.support.waiting import wait_until
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 TEXT = "The operator closed this connection"
 
 
-def test_the_page_of_a_kicked_account_says_so_and_does_not_connect_while_it_is_refused(
+def test_the_page_of_a_kicked_account_says_so_and_connects_again_only_after_the_refusal(
     site: Site, open_page: Callable[..., Page]
 ):
     page = open_page("/livez")
@@ -35,5 +35,9 @@ def test_the_page_of_a_kicked_account_says_so_and_does_not_connect_while_it_is_r
     expect(new_page.locator("#status small")).to_have_text(TEXT)
     new_page.close()
     site.manage("clients", "--allow", STAFF)
-    # The gateway learns the end of the refusal within a second. The next test would be refused until then.
-    wait_until(lambda: page.context.request.get(f"{site.address}/ws/status").ok, 60, "end", 2.0)
+    # The gateway learns the end of the refusal within a second. An earlier attempt would be refused.
+    wait_until(lambda: page.context.request.get(f"{site.address}/ws/status").json()["ok"], 60, "end", 2.0)
+    page.clock.run_for(300_000)
+    site.publish("AAPL", 210.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    assert len(sockets) == 1
