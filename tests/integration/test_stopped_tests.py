@@ -19,6 +19,8 @@ from pathlib import Path
 
 from tests.support.servers.postgres import Postgres, PostgresNotInstalled
 
+SERVERS = []  # a server that is collected before it has ended is an error
+
 
 def test_that_waits(redis_server, kafka, tmp_path):
     addresses = [redis_server.address, *kafka.split(",")]
@@ -27,6 +29,7 @@ def test_that_waits(redis_server, kafka, tmp_path):
     except PostgresNotInstalled:
         pass
     else:
+        SERVERS.append(postgres)
         postgres.create()
         addresses.append(f"127.0.0.1:{postgres.port}")
     Path(__file__).with_name("part.txt").write_text("\\\\n".join(addresses))
