@@ -15,7 +15,7 @@ from feeds import bar_layout
 from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.server import Exchange
 from tests.support.delivery.receiver import WebhookReceiver
-from tests.support.gateway.process import ROOT, SYMBOLS, GatewayProcess
+from tests.support.gateway.process import ROOT, SYMBOLS, GatewayProcess, receive_frame
 from tests.support.kafka.traffic import read_log
 from tests.support.servers.commands import migrate
 from tests.support.servers.pipeline import Programs, SocketClient, now
@@ -87,8 +87,17 @@ class DatabasePipeline:
 
     def wait_for_prices(self) -> None:
         """Waits until a client of `/ws` gets an update of each ticker."""
+        wait_until(self._gateway_has_all, 60, "the tickers of the gateway", interval=1.0)
         with self.gateway.connect(max_queue=None) as socket:
             SocketClient(socket, self.tickers).receive_until(*self.tickers, after=0)
+
+    def _gateway_has_all(self) -> bool:
+        """Returns whether a client can subscribe to each ticker. The gateway reads the tickers every half second."""
+        with self.gateway.connect() as socket:
+            SocketClient(socket, self.tickers)
+            while (frame := receive_frame(socket)).get("type") not in ("ack", "error"):
+                pass
+            return set(frame.get("symbols") or ()) == set(self.tickers)
 
     def wait_for_webhooks(self) -> None:
         """Waits until the alert of each ticker has been delivered."""
