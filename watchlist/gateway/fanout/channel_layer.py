@@ -88,9 +88,11 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             await super().subscribe(channel)
             self._has_subscription.set()
             await self._wait_confirmed(confirmed)
-        except BaseException:
+        except BaseException as error:
             if self._unconfirmed.get(channel) is confirmed:
                 del self._unconfirmed[channel]
+                if isinstance(error, TimeoutError):
+                    self._subscribed_to.discard(channel)  # the next call must wait for a confirmation again
             raise
 
     async def _wait_confirmed(self, confirmed: "asyncio.Future[None]") -> None:
