@@ -23,6 +23,9 @@ MAX_MISSED_BYTES = MAX_SPANS * len("1766480000000000-1766480000000000,")
 
 _SPANS = re.compile(rb"\d{16}-\d{16}(?:,\d{16}-\d{16})*")
 
+NO_HEADERS: tuple[str, tuple["Span", ...]] = (SIMULATED, ())
+"""What `read_headers` returns for a record without headers."""
+
 Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
 
@@ -104,7 +107,7 @@ def read_source(headers: Headers) -> str:
 def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
     """Returns a pair: the source in the headers of a record, and the spans of time with lost trades."""
     if not headers:
-        return SIMULATED, ()
+        return NO_HEADERS
     values = dict(headers)
     return read_source(values), read_missed(values) if MISSED_HEADER in values else ()
 

@@ -35,12 +35,21 @@ class OffsetGaps:
         The first expected offset is the committed offset. Later it is the offset after the last record of the previous
         call. `records` are the new records of one read, in order. Partitions that are not in `assigned` are ignored.
         """
-        offsets: dict[int, list[int]] = {}
+        firsts: dict[int, int] = {}
+        lasts: dict[int, int] = {}
+        partition, previous = -1, None
         for record in records:
-            offset = record.offset() or 0
-            offsets.setdefault(record.partition() or 0, [offset, offset])[1] = offset
-        for partition in offsets.keys() & assigned:
-            first, last = offsets[partition]
+            number = record.partition() or 0
+            if number != partition:  # a read returns the records of a partition together
+                firsts.setdefault(number, record.offset() or 0)
+                if previous is not None:
+                    lasts[partition] = previous.offset() or 0
+                partition = number
+            previous = record
+        if previous is not None:
+            lasts[partition] = previous.offset() or 0
+        for partition in firsts.keys() & assigned:
+            first, last = firsts[partition], lasts[partition]
             known = self._next.get(partition)
             expected = self._read_committed(consumer, partition) if known is None else known
             if expected is not None and first != expected:

@@ -4,7 +4,7 @@ The bytes of a record's value are passed on unchanged.
 """
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from zlib import crc32
 
 from feeds.errors import BadRecord
@@ -12,10 +12,15 @@ from feeds.records import Record, read_update
 from feeds.store.batch import EncodedUpdate
 
 
-@lru_cache(maxsize=1 << 16)
 def choose_worker(symbol: str, workers: int) -> int:
     """Returns the number of the worker that writes all updates of a symbol."""
     return crc32(symbol.encode()) % workers
+
+
+@cache
+def worker_chooser(workers: int) -> Callable[[str], int]:
+    """Returns `choose_worker` for this number of workers, with a cache of its results."""
+    return lru_cache(maxsize=1 << 16)(partial(choose_worker, workers=workers))
 
 
 class FetchedPartition:
@@ -47,7 +52,7 @@ def split_records(
     An update with a timestamp greater than `latest` is not valid. `choose` returns the number of the worker for a
     symbol; the default is `choose_worker`.
     """
-    choose = choose or partial(choose_worker, workers=workers)
+    choose = choose or worker_chooser(workers)
     partitions: dict[int, FetchedPartition] = {}
     partition, current = None, -1
     for record in records:

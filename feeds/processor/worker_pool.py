@@ -5,7 +5,6 @@ Only the thread that reads Kafka calls the methods.
 
 import time
 from collections.abc import Callable
-from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 
@@ -14,7 +13,7 @@ import structlog
 from feeds import metrics
 from feeds.processor.node_routing import NodeRouting
 from feeds.processor.offset_ledger import OffsetLedger, WorkerProgress
-from feeds.processor.partitions import choose_worker
+from feeds.processor.partitions import worker_chooser
 from feeds.processor.worker import Worker, WriteTask
 from feeds.retry import Outage
 from feeds.store.quote_writer import QuoteWriter
@@ -50,7 +49,7 @@ class WorkerPool:
     ) -> None:
         self.count = workers
         self.progress = WorkerProgress(workers)
-        self.choose = routing.choose if routing else partial(choose_worker, workers=workers)
+        self.choose = routing.choose if routing else worker_chooser(workers)
         self._routing = routing
         self._clock = clock
         self._finished: SimpleQueue[tuple[int, list[WriteTask]]] = SimpleQueue()

@@ -58,15 +58,20 @@ class Bar:
         self.runs: list[Run] | None = None
         """None stands for a single run from the first to the last update."""
 
-    def add(self, update: Update) -> bool:
-        """Adds an update. Returns whether the bar changed. A repeated update changes nothing."""
+    def add(self, update: Update, units: int | None = None) -> bool:
+        """Adds an update. Returns whether the bar changed. A repeated update changes nothing.
+
+        A caller that adds an update to several bars passes `units`, the result of `size_in_units`.
+        """
+        if units is None:
+            units = size_in_units(update)
         at, seq, price = update.timestamp, update.seq_id, update.price
         if self.runs is None and seq == self.last_seq + 1 and at >= self.last_at and self.count:
             # The usual case: the next seq_id extends the single run.
             self.close, self.last_at, self.last_seq = price, at, seq
             self.count += 1
-            if update.size:
-                self._add_volume(update)
+            if units:
+                self._add_volume(units)
             if price > self.high:
                 self.high = price
             elif price < self.low:
@@ -77,19 +82,20 @@ class Bar:
             self.first_at = self.last_at = at
             self.first_seq = self.last_seq = seq
             self.count = 1
-            self._add_volume(update)
+            self._add_volume(units)
             return True
-        return self._add_out_of_sequence(update)
+        return self._add_out_of_sequence(update, units)
 
-    def _add_volume(self, update: Update) -> None:
-        self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
+    def _add_volume(self, units: int) -> None:
+        volume = self.volume + units
+        self.volume = volume if volume < MAX_VOLUME else MAX_VOLUME  # `min` takes three times as long
 
-    def _add_out_of_sequence(self, update: Update) -> bool:
+    def _add_out_of_sequence(self, update: Update, units: int) -> bool:
         """Adds an update that does not directly follow the last update of the bar. Returns whether the bar changed."""
         at, seq, price = update.timestamp, update.seq_id, update.price
         changed = self._count_once(at, seq)
         if changed:
-            self._add_volume(update)
+            self._add_volume(units)
         if price > self.high or price < self.low:
             self.high, self.low = max(self.high, price), min(self.low, price)
             changed = True
@@ -179,6 +185,11 @@ class Bar:
         """All values of the bar as a tuple. Two bars are equal if their tuples are equal."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, self.volume, first, last, self.runs
+
+
+def size_in_units(update: Update) -> int:
+    """Returns the size of an update in whole units of 1e-8, or 0 if the size is unknown."""
+    return round(update.size * UNITS_PER_ONE) if update.size else 0
 
 
 def _length(runs: list[Run]) -> int:

@@ -26,7 +26,7 @@ from feeds.recorder.past_writer import PastWriter, Simulation
 from feeds.recorder.pending import PendingUpdate, first_group
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
-from feeds.records import read_headers, read_update
+from feeds.records import NO_HEADERS, read_headers, read_update
 from feeds.retry import Outage, retry
 from feeds.stop_signals import run_until
 from feeds.wire import latest_timestamp
@@ -118,7 +118,8 @@ class Recorder:
             self._pending_offsets[partition] = (record.offset() or 0) + 1
             try:
                 update = read_update(record.key(), record.value(), latest)
-                source, missed = read_headers(record.headers())
+                headers = record.headers()
+                source, missed = read_headers(headers) if headers else NO_HEADERS
                 self._pending.append(PendingUpdate(update, source, partition, missed))
             except BadRecord as error:
                 # The processor writes the dead letter.
@@ -135,10 +136,10 @@ class Recorder:
             if not self._stores.load(updates, group.sources, oldest_second, oldest_minute):
                 return
             added = 0
-            for update, _, partition, missed in group.updates:
-                added += self._open_bars.add(update, partition, oldest_second, oldest_minute)
-                if missed:
-                    self._open_bars.note_missed(update.symbol, missed)
+            for pending in group.updates:
+                added += self._open_bars.add(pending.update, pending.partition, oldest_second, oldest_minute)
+                if pending.missed:
+                    self._open_bars.note_missed(pending.update.symbol, pending.missed)
             metrics.RECORDED.inc(added)
             metrics.KNOWN.inc(len(updates) - added)
             del self._pending[: len(updates)]

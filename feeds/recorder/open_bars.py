@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from feeds.history.market_days import SourceDays
-from feeds.recorder.bars import Bar
+from feeds.recorder.bars import Bar, size_in_units
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, SymbolBars
 from feeds.records import Span, unite
 from feeds.source_names import SIMULATED
@@ -121,18 +121,19 @@ class OpenBars:
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
+        units = size_in_units(update)
         changed = False
-        if (start := at // SECOND_US) >= oldest_second and (bar := symbol_bars.seconds.add(start, update)):
+        if (start := at // SECOND_US) >= oldest_second and (bar := symbol_bars.seconds.add(start, update, units)):
             symbol_bars.seconds.unwritten.add(start)
             self._new_seconds += bar.count == 1
             changed = True
-        if (start := at // MINUTE_US) >= oldest_minute and (bar := symbol_bars.minutes.add(start, update)):
+        if (start := at // MINUTE_US) >= oldest_minute and (bar := symbol_bars.minutes.add(start, update, units)):
             symbol_bars.minutes.unwritten.add(start)
             symbol_bars.minutes.unsaved.add(start)
             self._new_minutes += bar.count == 1
             changed = True
         start = symbol_bars.market_days.day_at(at)
-        if symbol_bars.add_to_day(start, update):
+        if symbol_bars.add_to_day(start, update, units):
             symbol_bars.days.unwritten.add(start)
             symbol_bars.days.unsaved.add(start)
             changed = True

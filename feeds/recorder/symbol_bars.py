@@ -36,13 +36,16 @@ class BarSeries:
         """Puts a bar into memory: the stored bar of Redis or the database, or an empty bar if none is stored."""
         self.bars[bar.start] = bar
 
-    def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar at `start`. Returns the bar, or None if the update is a repeat."""
+    def add(self, start: int, update: Update, units: int | None = None) -> Bar | None:
+        """Adds an update to the bar at `start`. Returns the bar, or None if the update is a repeat.
+
+        `units` is the size of the update, see `bars.size_in_units`.
+        """
         bar = self.bars.get(start)
         if bar is None:
             bar = self.bars[start] = Bar(start)
             self.newest = max(self.newest, start)
-        return bar if bar.add(update) else None
+        return bar if bar.add(update, units) else None
 
     def unsaved_bars(self) -> list[Bar]:
         """Returns the bars that the database does not have yet, oldest first."""
@@ -140,10 +143,10 @@ class SymbolBars:
     def has_unsaved_close(self) -> bool:
         return self.previous_close != self.saved_close
 
-    def add_to_day(self, start: int, update: Update) -> bool:
+    def add_to_day(self, start: int, update: Update, units: int | None = None) -> bool:
         """Adds an update to the day bar at `start`, and updates `previous_day`. Returns whether the bar changed."""
         before = self.newest_day
-        if (bar := self.days.add(start, update)) is None:
+        if (bar := self.days.add(start, update, units)) is None:
             return False
         if before is not None and start > before.start:
             self.previous_day = PreviousDay(before.start, before.close)
