@@ -136,8 +136,6 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     if len(value) > MAX_VALUE_BYTES:
         raise BadRecord(f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}", "oversize")
     try:
-        if not value.isascii():
-            value.decode()  # the decoder does not check ignored keys, but clients get the whole value
         update = _decode(value)
     except DECODE_ERRORS as error:
         return _decode_other(value, latest, error)
@@ -189,6 +187,8 @@ def _decode_keys(value: bytes, error: Exception | None) -> Update:
     required key is missing, repeated or of another type.
     """
     try:
+        if not value.isascii():
+            value.decode()  # `_decode_foreign` does not check ignored keys, but clients get the whole value
         if error is not None and not isinstance(error, msgspec.ValidationError):
             raise error
         update = _decode_foreign(value)

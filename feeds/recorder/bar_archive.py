@@ -6,6 +6,7 @@ refers to a tape. A save that failed may be repeated.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from feeds.history.past_bars import is_complete, make_upsert
 from feeds.history.transactions import KEYS_PER_QUERY, ROWS_PER_TRANSACTION, chunks, translate_errors
 from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import NO_SOURCES, BarStarts
+from feeds.recorder.open_bars import BarStarts
 from feeds.recorder.past import Past, PreviousDay
 from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
 from feeds.source_names import SIMULATED
@@ -47,7 +48,7 @@ class BarArchive:
         self._tapes_to_purge: list[int] = []
 
     def load_symbols(
-        self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
+        self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = MappingProxyType({})
     ) -> list[SymbolBars]:
         """Returns a SymbolBars for each symbol in `newest_seconds`, with the symbol's two newest recorded days.
 

@@ -59,10 +59,10 @@ class BarStores:
         seconds before `oldest_second` and of minutes before `oldest_minute` are left out. Both are counted from 1970.
         """
         # `_fetch_bars` needs the SymbolBars of each update.
-        return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
+        return self._load_symbols(sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
-    def _load_symbols(self, updates: Collection[Update], sources: Mapping[str, str]) -> bool:
-        unknown = self._open_bars.find_unknown(updates, sources)
+    def _load_symbols(self, sources: Mapping[str, str]) -> bool:
+        unknown = self._open_bars.find_unknown(sources)
         if not unknown:
             return True
         newest_seconds: dict[str, int] = {}

@@ -113,9 +113,10 @@ class Recorder:
         """Reads records from Kafka and appends their updates to `_pending`. Skips invalid records."""
         records = self._source.read()
         latest = latest_timestamp(int(self._now() * 1_000_000))
+        last = {}
         for record in records:
             partition = record.partition() or 0
-            self._pending_offsets[partition] = (record.offset() or 0) + 1
+            last[partition] = record
             try:
                 update = read_update(record.key(), record.value(), latest)
                 headers = record.headers()
@@ -124,6 +125,7 @@ class Recorder:
             except BadRecord as error:
                 # The processor writes the dead letter.
                 metrics.SKIPPED.labels(error.kind).inc()
+        self._pending_offsets |= {partition: (record.offset() or 0) + 1 for partition, record in last.items()}
         if records and self._paused:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 

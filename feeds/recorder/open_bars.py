@@ -5,14 +5,12 @@ means: copy stored bars into memory, before updates are added to these bars.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from feeds.history.market_days import SourceDays
 from feeds.recorder.bars import Bar, size_in_units
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, SymbolBars
 from feeds.records import Span, unite
-from feeds.source_names import SIMULATED
 from feeds.wire import Update
 
 BarStarts = list[tuple[SymbolBars, list[int]]]
@@ -32,8 +30,6 @@ MAX_UNSAVED_SPANS = 1000
 
 If there are more spans, the oldest spans become one span.
 """
-
-NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
 
 class OpenBars:
@@ -58,15 +54,14 @@ class OpenBars:
         """
         return self._new_seconds + self._new_minutes
 
-    def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
+    def find_unknown(self, sources: Mapping[str, str]) -> dict[str, str]:
+        """Returns the part of `sources` whose bars are not in memory. `sources` is a dict from symbol to source.
 
-        `sources` is a dict from symbol to source. A symbol that is not in `sources` has the source `simulated`. If the
-        bars in memory come from another source than `sources` says, the symbol is returned too.
+        If the bars in memory come from another source than `sources` says, the symbol is returned too.
         """
         unknown = {}
-        for symbol in dict.fromkeys(update.symbol for update in updates):
-            source, known = sources.get(symbol, SIMULATED), self.by_symbol.get(symbol)
+        for symbol, source in sources.items():
+            known = self.by_symbol.get(symbol)
             if known is None or known.source != source:
                 unknown[symbol] = source
         return unknown
@@ -119,19 +114,26 @@ class OpenBars:
 
         Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`.
         """
+        # Every update passes here three times, so this method calls few others.
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
-        units = size_in_units(update)
+        units = size_in_units(update) if update.size else 0
         changed = False
-        if (start := at // SECOND_US) >= oldest_second and (bar := symbol_bars.seconds.add(start, update, units)):
-            symbol_bars.seconds.unwritten.add(start)
-            self._new_seconds += bar.count == 1
-            changed = True
-        if (start := at // MINUTE_US) >= oldest_minute and (bar := symbol_bars.minutes.add(start, update, units)):
-            symbol_bars.minutes.unwritten.add(start)
-            symbol_bars.minutes.unsaved.add(start)
-            self._new_minutes += bar.count == 1
-            changed = True
+        if (start := at // SECOND_US) >= oldest_second:
+            seconds = symbol_bars.seconds
+            bar = seconds.bars.get(start) or seconds.begin(start)
+            if bar.add(update, units):
+                seconds.unwritten.add(start)
+                self._new_seconds += bar.count == 1
+                changed = True
+        if (start := at // MINUTE_US) >= oldest_minute:
+            minutes = symbol_bars.minutes
+            bar = minutes.bars.get(start) or minutes.begin(start)
+            if bar.add(update, units):
+                minutes.unwritten.add(start)
+                minutes.unsaved.add(start)
+                self._new_minutes += bar.count == 1
+                changed = True
         start = symbol_bars.market_days.day_at(at)
         if symbol_bars.add_to_day(start, update, units):
             symbol_bars.days.unwritten.add(start)

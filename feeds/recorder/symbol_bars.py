@@ -36,16 +36,11 @@ class BarSeries:
         """Puts a bar into memory: the stored bar of Redis or the database, or an empty bar if none is stored."""
         self.bars[bar.start] = bar
 
-    def add(self, start: int, update: Update, units: int | None = None) -> Bar | None:
-        """Adds an update to the bar at `start`. Returns the bar, or None if the update is a repeat.
-
-        `units` is the size of the update, see `bars.size_in_units`.
-        """
-        bar = self.bars.get(start)
-        if bar is None:
-            bar = self.bars[start] = Bar(start)
-            self.newest = max(self.newest, start)
-        return bar if bar.add(update, units) else None
+    def begin(self, start: int) -> Bar:
+        """Adds an empty bar at `start`, and returns it."""
+        bar = self.bars[start] = Bar(start)
+        self.newest = max(self.newest, start)
+        return bar
 
     def unsaved_bars(self) -> list[Bar]:
         """Returns the bars that the database does not have yet, oldest first."""
@@ -145,11 +140,16 @@ class SymbolBars:
 
     def add_to_day(self, start: int, update: Update, units: int | None = None) -> bool:
         """Adds an update to the day bar at `start`, and updates `previous_day`. Returns whether the bar changed."""
+        days = self.days
+        bar = days.bars.get(start)
+        if bar is not None and start == days.newest:
+            return bar.add(update, units)  # the usual case: `previous_day` stays
         before = self.newest_day
-        if (bar := self.days.add(start, update, units)) is None:
+        bar = bar or days.begin(start)
+        if not bar.add(update, units):
             return False
         if before is not None and start > before.start:
             self.previous_day = PreviousDay(before.start, before.close)
-        elif start < self.days.newest and (self.previous_day is None or start >= self.previous_day.day):
+        elif start < days.newest and (self.previous_day is None or start >= self.previous_day.day):
             self.previous_day = PreviousDay(start, bar.close)
         return True

@@ -39,7 +39,7 @@ class MemoryStores:
 
     def add(self, open_bars: OpenBars, updates: list[Update]) -> None:
         """Loads the bars that the updates belong to, then adds the updates."""
-        for symbol in open_bars.find_unknown(updates):
+        for symbol in open_bars.find_unknown({update.symbol: SIMULATED for update in updates}):
             open_bars.add_symbol(self.load_symbol(symbol))
         to_fetch = open_bars.find_bars_to_fetch(updates, *NO_OLDEST)
         fetch(self.seconds, to_fetch.seconds, lambda symbol_bars: symbol_bars.seconds)
@@ -179,7 +179,7 @@ def test_symbols_of_lost_partitions_are_dropped():
         open_bars.add(Update(symbol, 1.5, 1, 1), partition, *NO_OLDEST)
     open_bars.drop_partitions([1, 2])
     assert list(open_bars.by_symbol) == ["AAPL"]
-    assert open_bars.find_unknown([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == {"BRK.B": SIMULATED}
+    assert open_bars.find_unknown(dict.fromkeys(SYMBOLS, SIMULATED)) == {"BRK.B": SIMULATED}
 
 
 def test_unsaved_bars_of_an_earlier_source_stay_until_they_are_saved():
