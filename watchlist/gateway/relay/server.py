@@ -68,9 +68,9 @@ class Relay:
         """Accepts connections of gateway processes. `listener` is a bound Unix socket."""
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.ensure_future(self._serve_requests()), asyncio.ensure_future(self._beat())]
-        self._server = await self._loop.create_unix_server(
-            lambda: ProcessConnection(self), sock=listener, backlog=BACKLOG
-        )
+        # Since Python 3.13, the server of `create_unix_server` deletes the file of the socket when it closes. The next
+        # relay needs the file.
+        self._server = await self._loop.create_server(lambda: ProcessConnection(self), sock=listener, backlog=BACKLOG)
 
     async def close(self) -> None:
         self._server.close()
