@@ -7,8 +7,10 @@ which requests are plain. All other connections go to Daphne with all their byte
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -32,6 +34,8 @@ MAX_QUEUED = 4096
 """The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
 """The pause after an error of `accept`. If `_make_room` has closed other connections, there is no pause."""
+MAX_PAUSES = 2
+"""How many pauses may follow each other. Afterwards, waiting connections are refused until one can be accepted."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """The errors of `accept` that can end when other connections are closed, such as too many open files."""
 NO_FILE = "no file descriptor"
@@ -66,7 +70,11 @@ class Front:
         self._streams = Streams(admission, connections, self.lingering, self._upgrades.tune)
         self._poller = poller
         self._accepting = True
-        self._dropped = 0  # since the last sweep
+        self._dropped = self._refused = 0  # since the last sweep
+        self._pauses = 0
+        """How many pauses there were since the last accepted connection."""
+        self._spare = open_spare()
+        """A file descriptor that `_refuse` closes for a moment, so that it can accept a connection."""
         self._timer: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         loop.add_reader(listener.fileno(), self._accept)
@@ -95,6 +103,9 @@ class Front:
         self.unread.close()
         self.lingering.close()
         self._poller.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     def _accept(self) -> None:
         self._accept_batch(MAX_ACCEPTS)
@@ -110,8 +121,13 @@ class Front:
             except OSError as error:
                 if self._make_room(error):
                     continue
+                if error.errno in NO_ROOM and self._pauses >= MAX_PAUSES and self._spare is not None:
+                    if self._refuse(self._spare):
+                        continue
+                    return
                 self._pause(error)
                 return
+            self._pauses = 0
             try:
                 sock.setblocking(False)
                 self._serve(sock, peer)
@@ -137,9 +153,28 @@ class Front:
         self._connections.context.counts.refused[NO_FILE] += dropped
         return True
 
+    def _refuse(self, spare: int) -> bool:
+        """Closes the connection that has waited longest, because no file descriptor is free.
+
+        Returns False if no connection waits.
+        """
+        os.close(spare)
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return False
+        else:
+            close_socket(sock)
+            self._refused += 1
+            self._connections.context.counts.refused[NO_FILE] += 1
+            return True
+        finally:
+            self._spare = open_spare()
+
     def _pause(self, error: OSError) -> None:
         """Accepts no connection for PAUSE_SECONDS. Waiting connections stay in the kernel's queue."""
         log.error("no connection can be accepted", reason=error.strerror, retry_seconds=PAUSE_SECONDS)
+        self._pauses += 1
         self._loop.remove_reader(self._listener.fileno())
         self._loop.call_later(PAUSE_SECONDS, self._resume)
 
@@ -171,4 +206,13 @@ class Front:
         self.lingering.sweep()
         if self._dropped:
             log.error("silent connections closed", reason="no file descriptor is free", connections=self._dropped)
-            self._dropped = 0
+        if self._refused:
+            log.error("connections refused", reason="no file descriptor is free", connections=self._refused)
+        self._dropped = self._refused = 0
+
+
+def open_spare() -> int | None:
+    """Returns a new file descriptor, or None if no file descriptor is free."""
+    with suppress(OSError):
+        return os.open(os.devnull, os.O_RDONLY)
+    return None

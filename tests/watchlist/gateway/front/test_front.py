@@ -436,6 +436,19 @@ async def test_accepting_pauses_after_an_error_and_connections_wait(start_front,
     assert failures == []
 
 
+async def test_waiting_connections_are_refused_and_counted_if_no_file_descriptor_becomes_free(start_front, monkeypatch):
+    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 0.01)
+    front = start_front()
+    fail_to_accept(front, [errno.EMFILE] * (front_module.MAX_PAUSES + 1))
+    with structlog.testing.capture_logs() as logs:
+        assert await read_all(await front.dial()) == b""
+        client = await front.upgrade(more=PING_REQUEST)
+        assert await read(client, len(PONG_REPLY)) == PONG_REPLY
+        front.front._sweep()
+    assert front.gateway.counts.refused["no file descriptor"] == 1
+    assert [line["connections"] for line in logs if line["event"] == "connections refused"] == [1]
+
+
 async def test_the_oldest_silent_connections_are_closed_if_no_file_descriptor_is_free(start_front, monkeypatch):
     monkeypatch.setattr(front_module, "PAUSE_SECONDS", 1000)
     front = start_front(max_http=10)
