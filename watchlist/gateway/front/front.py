@@ -156,12 +156,15 @@ class Front:
     def _refuse(self, spare: int) -> bool:
         """Closes the connection that has waited longest, because no file descriptor is free.
 
-        Returns False if no connection waits.
+        Returns False if no connection waits. After any other error there is a pause.
         """
         os.close(spare)
         try:
             sock, _ = self._listener.accept()
-        except OSError:
+        except BlockingIOError:
+            return False
+        except OSError as error:  # another program may have taken the file descriptor
+            self._pause(error)
             return False
         else:
             close_socket(sock)

@@ -449,6 +449,18 @@ async def test_waiting_connections_are_refused_and_counted_if_no_file_descriptor
     assert [line["connections"] for line in logs if line["event"] == "connections refused"] == [1]
 
 
+async def test_if_the_spare_file_descriptor_is_taken_accepting_pauses_again(start_front, monkeypatch):
+    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 0.01)
+    front = start_front()
+    failures = [errno.ENFILE] * (front_module.MAX_PAUSES + 2)
+    fail_to_accept(front, failures)
+    with structlog.testing.capture_logs() as logs:
+        client = await front.upgrade(more=PING_REQUEST)
+        assert await read(client, len(PONG_REPLY)) == PONG_REPLY
+    assert failures == []
+    assert [line["event"] for line in logs].count("no connection can be accepted") == front_module.MAX_PAUSES + 1
+
+
 async def test_the_oldest_silent_connections_are_closed_if_no_file_descriptor_is_free(start_front, monkeypatch):
     monkeypatch.setattr(front_module, "PAUSE_SECONDS", 1000)
     front = start_front(max_http=10)
