@@ -30,6 +30,9 @@ from tests.support.waiting import wait_until
 SYMBOLS = ("BTC/USD", "ETH/USD")
 PRICES = (97000.5, 97001.0, 97002.0)
 """The prices of an exchange that are told from simulated ones, which have many values."""
+RECONNECTED_SECONDS = 180.0
+"""A limit for waits after cuts. The feeder pauses for up to MAX_RETRY_SECONDS after a series of cuts."""
+
 Start = Callable[..., Command]
 
 
@@ -140,7 +143,11 @@ def wait_for_ledger(brokers: str, exchange: KrakenExchange) -> dict[str, list[di
         counts = {symbol: len(updates.get(symbol, ())) for symbol in SYMBOLS}
         return updates if all(counts[each] >= len(exchange.ledger.trades(each)) for each in SYMBOLS) else None
 
-    return wait_until(read, 60, "the topic did not hold all trades")
+    return wait_until(read, RECONNECTED_SECONDS, "the topic with all trades")
+
+
+def wait_for_client(exchange: KrakenExchange) -> None:
+    wait_until(lambda: exchange.clients, RECONNECTED_SECONDS, "a client of the exchange")
 
 
 def assert_equal_to_ledger(updates: dict[str, list[dict]], exchange: KrakenExchange) -> None:
@@ -164,10 +171,10 @@ def test_cuts_outages_repeats_and_late_trades_lose_and_repeat_nothing(
         exchange.set_fault("outage")
         market.trade(300)
         exchange.clear_fault("outage")
-        wait_until(lambda: exchange.clients)
+        wait_for_client(exchange)
         market.trade(50)
         exchange.cut()
-        wait_until(lambda: exchange.clients)
+        wait_for_client(exchange)
     updates = wait_for_ledger(brokers, exchange)
     assert_equal_to_ledger(updates, exchange)
     for symbol in SYMBOLS:

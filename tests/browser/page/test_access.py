@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from tests.support.browser.axe import violations_on
 from tests.support.browser.market import BASES, put_bars
-from tests.support.browser.page import DESKTOP, PHONE, expect_status, sign_in
+from tests.support.browser.page import DESKTOP, PHONE, expect_status, fits_window, sign_in
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -141,5 +141,15 @@ def test_the_page_of_tokens_has_no_violations(open_page: Callable[..., Page], th
 
 def test_the_documentation_of_the_api_fits_on_a_phone(open_page: Callable[..., Page]):
     page = open_page("/api/v1/docs", **PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits_window(page)
     assert violations_on(page) == []
+
+
+def test_a_page_is_not_checked_before_its_styles_are_loaded(open_page: Callable[..., Page]):
+    page = open_page("/livez", color_scheme="dark")
+    page.route("**/page*.css", lambda _request_without_response: None)
+    page.goto("/sign-in/", wait_until="commit")
+    expect(page.get_by_label("Username")).to_be_visible()
+    page.set_default_navigation_timeout(1)
+    with pytest.raises(Error, match="Timeout 1ms exceeded"):
+        violations_on(page)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.support.browser.alert_rows import set_alerts, set_engine
 from tests.support.browser.axe import violations_on
 from tests.support.browser.market import PRICES, put_bars
-from tests.support.browser.page import DESKTOP, PHONE
+from tests.support.browser.page import DESKTOP, PHONE, fits_window
 from tests.support.browser.site import PASSWORD, STAFF, Site
 
 pytestmark = pytest.mark.browser
@@ -98,7 +98,7 @@ def test_the_pages_of_alerts_have_no_violations(
         sign_in(page)
     page.locator("#alerts summary").first.click()
     assert violations_on(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits_window(page)
     page.goto("/alerts/history/")
     assert violations_on(page) == []
     page.goto("/alerts/new/?symbol=AAPL")
@@ -107,7 +107,7 @@ def test_the_pages_of_alerts_have_no_violations(
         page.get_by_role("button", name="Create alert").click()
     expect(page.get_by_text("A level is above 0")).to_be_visible()
     assert violations_on(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits_window(page)
     browser_errors[:] = [text for text in browser_errors if "422" not in text]
 
 

@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser.axe import violations_on
-from tests.support.browser.page import DESKTOP, PHONE, sign_in
+from tests.support.browser.page import DESKTOP, PHONE, fits_window, sign_in
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -21,7 +21,7 @@ def test_the_page_of_deliveries_has_no_violations(open_page: Callable[..., Page]
     page.get_by_role("button", name="Send a test to the webhook").click()
     expect(page.get_by_text("A test message is on its way.")).to_be_visible()
     assert violations_on(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits_window(page)
     page.get_by_role("button", name="Remove the webhook").click()
     expect(page.get_by_text("The webhook was removed.")).to_be_visible()
 

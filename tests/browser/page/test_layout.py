@@ -15,6 +15,7 @@ from tests.support.browser.page import (
     list_tab,
     row_of,
     rows_of,
+    scroll_width,
     submit_new_list,
 )
 from tests.support.browser.site import Site
@@ -30,7 +31,7 @@ def test_the_add_form_the_tabs_and_the_table_have_the_same_edges(open_page: Call
     assert horizontal_edges(page, "#add")[1] == right
     if width == 360:
         assert horizontal_edges(page, "#symbol")[0] == left
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert scroll_width(page) == width
 
 
 @pytest.mark.parametrize("path", ["/", "/s/AAPL"])
@@ -48,14 +49,14 @@ def test_the_page_never_scrolls_horizontally(site: Site, open_page: Callable[...
     page = open_page(**PHONE | {"viewport": {"width": width, "height": 780}})
     expect(cell(page, "BTC/USD", "age")).to_contain_text("stale")
     expect(page.locator("#status")).not_to_have_attribute("data-state", "still")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert scroll_width(page) == width
     for name in ("Coins", "Semiconductors", "Energy", "W" * 40):
         submit_new_list(page, name)
         expect(page.locator("#tabs [aria-current]")).to_contain_text(name)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert scroll_width(page) == width
     for path in ("/sign-in/", "/sign-up/"):
         page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert scroll_width(page) == width
 
 
 OVERLAPS = """
@@ -87,7 +88,7 @@ def test_long_prices_overlap_no_neighbour_at_any_width(site: Site, open_page: Ca
             page.set_viewport_size({"width": width, "height": 700})
             assert page.evaluate(OVERLAPS) == [], width
             assert page.evaluate("document.querySelector('#quotes tbody th').offsetWidth") >= 110, width
-            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert scroll_width(page) == width
 
 
 @pytest.mark.parametrize("symbol", LONG_PRICES)
@@ -115,7 +116,7 @@ def test_a_phone_shows_links_that_sort(site: Site, open_page: Callable[..., Page
     page = open_page(**PHONE)
     page.get_by_role("link", name="Last", exact=True).click()
     expect_first_rows(page, "XOM", "AAPL")
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert scroll_width(page) == 360
 
 
 def test_the_button_that_removes_is_red(page: Page):

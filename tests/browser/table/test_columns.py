@@ -8,7 +8,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from feeds.bar_layout import NewestDay, day_key
-from tests.support.browser.page import DESKTOP, PHONE, cell, expect_status, remove_symbol, row_of, set_hidden
+from tests.support.browser.page import (
+    DESKTOP,
+    PHONE,
+    cell,
+    expect_status,
+    remove_symbol,
+    row_of,
+    scroll_width,
+    set_hidden,
+)
 from tests.support.browser.site import Site
 from tests.support.waiting import wait_until
 
@@ -154,6 +163,6 @@ def test_all_chosen_columns_are_shown_and_the_page_does_not_scroll(
     for column in ("change", "bid", "ask", "volume", "day-range", "year-range", "open", "high", "low"):
         expect(cell(page, "BTC/USD", column)).to_be_visible()
     width = options["viewport"]["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert scroll_width(page) == width
     remove_symbol(page, "XOM")
     expect(row_of(page, "XOM")).to_have_count(0)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from feeds.store.feed_state import FEED_PREFIX, FeedState
 from tests.support.browser.axe import violations_on
-from tests.support.browser.page import DESKTOP, PHONE, cell, create_list, expect_status, list_tab, row_of
+from tests.support.browser.page import DESKTOP, PHONE, cell, create_list, expect_status, list_tab, row_of, scroll_width
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -147,7 +147,7 @@ def test_a_phone_shows_the_age_of_a_quiet_symbol_and_the_word_of_a_closed_one(
         expect(cell(page, symbol, "age")).to_be_visible()
     put_state(kraken_site, "refused", "a long reason " * 9)
     expect_status(page, "stale", "Kraken: refused")
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert scroll_width(page) == 360
 
 
 def test_the_states_are_shown_without_javascript(kraken_site: Site, open_page: Callable[..., Page]):

@@ -92,7 +92,21 @@ def ignore_connection_errors(browser_errors: list[str]) -> None:
 
 
 def horizontal_edges(page: Page, selector: str) -> tuple[float, float]:
-    """Returns the left and the right edge of an element in pixels."""
+    """Waits until the page and its styles are loaded. Returns the left and the right edge of an element in pixels."""
+    page.wait_for_load_state()
     box = page.locator(selector).bounding_box()
     assert box is not None
     return box["x"], box["x"] + box["width"]
+
+
+def scroll_width(page: Page) -> int:
+    """Waits until the page and its styles are loaded. Returns the width of its content in pixels."""
+    page.wait_for_load_state()
+    width: int = page.evaluate("document.documentElement.scrollWidth")
+    return width
+
+
+def fits_window(page: Page) -> bool:
+    """Returns whether the page cannot be scrolled horizontally."""
+    width: int = page.evaluate("window.innerWidth")
+    return scroll_width(page) <= width
