@@ -117,7 +117,10 @@ class Inspection:
         return GroupState(len(description.members), _read_operations(description))
 
     def read_lag(self, group: str, topic: str, partitions: int) -> int | None:
-        """Returns how many records of a topic a group has not finished; None if the group has committed no offset."""
+        """Returns how many records of a topic a group has not finished; None if the group has committed no offset.
+
+        Records that the topic no longer holds do not count: the group cannot read them.
+        """
         places = [TopicPartition(topic, number) for number in range(partitions)]
         request = [ConsumerGroupTopicPartitions(group, places)]
         answer = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]
@@ -125,12 +128,14 @@ class Inspection:
         offsets = {place.partition: place.offset for place in committed if place.offset >= 0}
         if not offsets:
             return None
-        ends = self._read_ends(places)
-        behind: int = sum(max(0, end - offsets.get(partition, 0)) for partition, end in ends.items())
+        begins = self._read_offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self._read_offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        # A group begins at the first record of a partition for which it has committed no offset.
+        behind: int = sum(max(0, end - max(offsets.get(number, 0), begins[number])) for number, end in ends.items())
         return behind
 
-    def _read_ends(self, places: list[TopicPartition]) -> dict[int, int]:
-        specification = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    def _read_offsets(self, places: list[TopicPartition], specification: OffsetSpec) -> dict[int, int]:
+        """Returns a dict from partition to an offset, the first or the last as `specification` says."""
         request = dict.fromkeys(places, specification)
         answers = self._client.list_offsets(request, request_timeout=self._timeout)
         return {

@@ -1,7 +1,8 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
 Connection counts are in shared memory. Metrics are in a folder with one file per process. Each process writes its file
-every second. The counters of a dead process are kept, so that no sum decreases.
+every second. The successor of a dead process adds the counters of the dead process to its file, so that no sum
+decreases.
 """
 
 import hashlib
@@ -32,6 +33,9 @@ MINIMUM_GAUGES = (
 )
 """Gauges whose total is the minimum over all processes."""
 
+SampleKey = tuple[str, frozenset[tuple[str, str]]]
+"""The name and the labels of a sample."""
+
 
 class StoredSample(msgspec.Struct, frozen=True):
     """One value of a metric in the file of a process.
@@ -60,8 +64,12 @@ class SharedCounts:
         own_table = self._offset(slot, 0)
         self._counts[own_table : self._offset(slot + 1, 0)] = bytes(ADDRESS_PLACES * ADDRESS_COUNT.size)
         self._folder = Path(folder)
+        self._inherited: list[StoredSample] = []
+        """The counters of the dead processes that had this slot."""
+
         if (predecessor := self._file(slot)).exists():
-            predecessor.rename(predecessor.with_suffix(f".{os.getpid()}.gone"))
+            self._inherited = add_up_counters(read_samples(predecessor))
+            self.store_metrics([])  # ends the gauges of the dead process
 
     @staticmethod
     def create_memory(slots: int) -> int:
@@ -115,17 +123,15 @@ class SharedCounts:
             if not sample.name.endswith("_created")
         ]
         new_file = self._file(self.slot).with_suffix(".new")
-        new_file.write_bytes(msgspec.json.encode(samples))
+        new_file.write_bytes(msgspec.json.encode(samples + self._inherited))
         new_file.replace(self._file(self.slot))
 
     def load_other_metrics(self) -> list[StoredSample]:
-        """Returns the samples of the other processes. For a dead process, returns only the counters."""
-        samples: list[StoredSample] = []
+        """Returns the samples of the other processes. For a dead and replaced process, returns only the counters."""
+        samples = list(self._inherited)
         for path in self._folder.glob("*.json"):
             if path != self._file(self.slot):
                 samples += read_samples(path)
-        for path in self._folder.glob("*.gone"):
-            samples += [sample for sample in read_samples(path) if sample.is_counter]
         return samples
 
     def _file(self, slot: int) -> Path:
@@ -141,12 +147,19 @@ def read_samples(path: Path) -> list[StoredSample]:
         return []
 
 
+def add_up_counters(samples: Iterable[StoredSample]) -> list[StoredSample]:
+    """Returns the counters among `samples`. Samples with the same name and labels become one sample, their sum."""
+    sums: dict[SampleKey, float] = {}
+    for sample in samples:
+        if sample.is_counter:
+            key = sample.name, frozenset(sample.labels.items())
+            sums[key] = sums.get(key, 0.0) + sample.value
+    return [StoredSample(name, dict(labels), value, is_counter=True) for (name, labels), value in sums.items()]
+
+
 def memory_size(slots: int) -> int:
     """Returns how many bytes of shared memory `slots` processes need."""
     return slots * (COUNT.size + ADDRESS_PLACES * ADDRESS_COUNT.size) + SECRET_BYTES
-
-
-SampleKey = tuple[str, frozenset[tuple[str, str]]]
 
 
 class AllProcessesCollector(Collector):

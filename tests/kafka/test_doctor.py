@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from feeds.kafka.inspection import Inspection
 from stockwatch.doctor.kafka_checks import KafkaPlan, check_kafka
 from tests.support.kafka.brokers import Brokers
 from tests.support.servers.doctor import diagnose, expect_fault
@@ -50,6 +51,21 @@ def test_a_topic_without_fault_and_the_lag_of_a_group_are_shown(brokers: Brokers
     assert diagnosis.lines("fail") + diagnosis.lines("warn") == [], diagnosis.findings
     assert f"kafka processor: group group-{topic} has a lag of 0, 1 members: " in diagnosis.lines("ok")
     expect_fault(diagnose(check(brokers, topic)), "kafka processor", "has no member, lag 0", level="warn")
+
+
+def test_the_lag_of_a_group_does_not_count_records_that_the_topic_no_longer_holds(brokers: Brokers, topic: str):
+    create(brokers, topic, replicas=3, least=2)
+    options = {"bootstrap.servers": brokers.addresses, "log_level": 2}
+    with Producer(options) as producer:
+        for number in range(20):
+            producer.produce(topic, b"{}", partition=number % 2)
+        assert producer.flush(60) == 0
+    for answer in brokers.admin.delete_records([TopicPartition(topic, 0, 6), TopicPartition(topic, 1, 7)]).values():
+        answer.result(60)
+    with Consumer(options | {"group.id": f"group-{topic}", "enable.auto.commit": False}) as consumer:
+        consumer.commit(offsets=[TopicPartition(topic, 1, 2)], asynchronous=False)
+        with Inspection(brokers.addresses, 60.0) as inspection:
+            assert inspection.read_lag(f"group-{topic}", topic, 2) == 4 + 3
 
 
 def _at_start(consumer: Consumer) -> list:

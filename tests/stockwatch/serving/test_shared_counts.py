@@ -105,6 +105,25 @@ def test_counters_of_a_dead_process_are_kept_and_gauges_are_not(make_counts):
     assert {'stockwatch_sent_total{reason="a"} 4.0', "stockwatch_newest_timestamp_seconds 0.0"} <= first.lines()
 
 
+def test_the_counters_of_all_dead_processes_are_kept_in_the_file_of_their_successor(make_counts, tmp_path):
+    first = Process(make_counts(0))
+    for _ in range(3):
+        dead = Process(make_counts(1))
+        dead.sent.labels("a").inc(2)
+        dead.seconds.observe(0.5)
+        dead.store()
+    sums = {'stockwatch_sent_total{reason="a"} 6.0', 'stockwatch_seconds_bucket{le="1.0"} 3.0'}
+    assert sums <= first.lines()
+    successor = Process(make_counts(1))
+    assert sums <= first.lines()
+    assert sums <= successor.lines()
+    successor.store()
+    size = (tmp_path / "1.json").stat().st_size
+    Process(make_counts(1)).store()
+    assert (tmp_path / "1.json").stat().st_size == size
+    assert [path.name for path in tmp_path.iterdir()] == ["1.json"]
+
+
 def test_each_process_has_a_sample_of_its_own_under_its_number(make_counts):
     first, second = Process(make_counts(0)), Process(make_counts(1))
     first.cpu.inc(7)
@@ -164,8 +183,7 @@ def test_a_broken_file_of_another_process_is_reported_and_loses_no_other_metric(
     first, second = Process(make_counts(0)), Process(make_counts(1))
     second.sent.labels("a").inc(3)
     second.store()
-    for name in ("2.json", "2.gone"):
-        (tmp_path / name).write_bytes(content)
+    (tmp_path / "2.json").write_bytes(content)
     with capture_logs() as lines:
         assert 'stockwatch_sent_total{reason="a"} 3.0' in first.lines()
-    assert [line["event"] for line in lines] == ["metrics of a process not read"] * 2
+    assert [line["event"] for line in lines] == ["metrics of a process not read"]

@@ -6,6 +6,7 @@ they expire.
 """
 
 import asyncio
+import heapq
 import os
 import secrets
 import socket
@@ -33,6 +34,10 @@ log = structlog.get_logger(__name__)
 TURN_SECONDS = 1.0
 FIRST_TURN_SECONDS = 0.5
 """The longest time that the first connection of a process waits until the refusals are read."""
+
+
+BATCH = 100
+"""How many connections are described before the event loop runs again. Descriptions cost CPU time."""
 
 
 class ClientControl:
@@ -71,7 +76,7 @@ class ClientControl:
         if is_request(request) and request != self._answered:
             answer = redis.register_script(ANSWER_SCRIPT)
             key = reply_key(redis, request.decode())
-            await answer(keys=[key], args=[self._name, encode_reply(self.describe())])
+            await answer(keys=[key], args=[self._name, encode_reply(await self.describe())])
             self._answered = request
 
     def _close_refused(self) -> None:
@@ -88,11 +93,16 @@ class ClientControl:
         account = session.account_session.account if session.account_session else session.token_owner
         return self._connections.kicks.seconds_left(now, session.address, account, session.token) > 0
 
-    def describe(self) -> ProcessReply:
-        """Returns the answer of this process to a request for a list."""
+    async def describe(self) -> ProcessReply:
+        """Returns the answer of this process to a request for a list. The event loop runs in between."""
         now = self._connections.context.clock.now()
         sessions = [session for session in self._connections.sessions if not session.closing_since]
-        return ProcessReply(len(sessions), [describe_session(session, now) for session in sessions[:MAX_CLIENTS]])
+        described = sessions[:MAX_CLIENTS]
+        entries: list[ClientEntry] = []
+        for first in range(0, len(described), BATCH):
+            entries += [describe_session(session, now) for session in described[first : first + BATCH]]
+            await asyncio.sleep(0)
+        return ProcessReply(len(sessions), entries)
 
 
 def describe_session(session: Session, now: float) -> ClientEntry:
@@ -103,7 +113,7 @@ def describe_session(session: Session, now: float) -> ClientEntry:
         kind="ws" if type(session) is Session else "stream",
         account=session.account_session.account if session.account_session else None,
         token=session.token,
-        symbols=sorted(outbox.symbols)[:MAX_SYMBOLS],
+        symbols=heapq.nsmallest(MAX_SYMBOLS, outbox.symbols),
         symbol_count=len(outbox.symbols),
         age=int(now - session.opened_at),
         backlog=len(outbox),
