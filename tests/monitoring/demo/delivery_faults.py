@@ -23,8 +23,10 @@ VISITORS = 8
 REFUSED_FIRINGS = 12
 BACKLOG = 100_000
 LOAD_SYMBOLS = [f"LOAD{number}" for number in range(100)]
-RUN_SECONDS = 0.1
-"""How long the starved alert engine runs at a time. It is stopped for half a second after each time."""
+TURN_UPDATES = BACKLOG // 40
+"""How many updates the starved alert engine may evaluate in one turn. It is stopped for a second after each turn."""
+
+MIN_TURN_SECONDS, MAX_TURN_SECONDS, STOPPED_SECONDS = 0.005, 0.5, 0.5
 
 SHM_LOCKS_START, SHM_LOCKS = 120, 8
 """The bytes of the file `-shm` whose locks readers and writers of an SQLite database in WAL mode take."""
@@ -92,17 +94,22 @@ def starve_engine(stack: DemoStack) -> Iterator[Step]:
     """Lets the alert engine run for a part of the time, while many updates come."""
     add_alert(stack)
     brokers = stack.environment["KAFKA_BROKERS"]
-    caught_up_at = 0.0
+    seconds, evaluated, caught_up_at = MIN_TURN_SECONDS, 0.0, 0.0
 
     def run_shortly() -> None:
-        nonlocal caught_up_at
+        nonlocal seconds, evaluated, caught_up_at
+        before = evaluated
         stack.thaw("alerts")
-        time.sleep(RUN_SECONDS)
+        time.sleep(seconds)
         evaluated = read_metric(stack, "alerts", "stockwatch_alerts_read_total")
         stack.freeze("alerts")
+        # A fast machine gets shorter turns than a slow one.
+        wanted = seconds * TURN_UPDATES / max(evaluated - before, 1.0)
+        seconds = min(max(wanted, MIN_TURN_SECONDS), MAX_TURN_SECONDS)
         if evaluated >= caught_up_at:
             send_updates(brokers, BACKLOG)
             caught_up_at = evaluated + BACKLOG
+        time.sleep(STOPPED_SECONDS)
 
     try:
         yield run_shortly
