@@ -38,7 +38,8 @@ NAMED_BY_SETTINGS = frozenset({"bootstrap.servers", "group.id", "group.instance.
 def read_kafka_options(env: Environment) -> dict[str, str]:
     """Returns options of librdkafka for every client, such as `{"security.protocol": "sasl_ssl"}`.
 
-    KAFKA_OPTION_LINGER_MS is the option `linger.ms`. Raises BadVariable.
+    Each variable with the prefix KAFKA_OPTION_ sets one option: for example, KAFKA_OPTION_LINGER_MS sets `linger.ms`.
+    Raises BadVariable.
     """
     protocol = env.choice("KAFKA_SECURITY_PROTOCOL", "plaintext", PROTOCOLS)
     options = {} if protocol == "plaintext" else {"security.protocol": protocol}

@@ -74,7 +74,10 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def describe_record(record: logging.LogRecord) -> str:
-    """Returns the text of a library's record before values are inserted, without text that a client has sent."""
+    """Returns the message of a library's log record as a template: values such as `%s` are not filled in.
+
+    Texts that a client has sent are left out.
+    """
     # Django writes the refused host into the text itself.
     return REFUSED if record.name.startswith("django.security") else str(record.msg).partition("\n")[0]
 
@@ -122,7 +125,7 @@ def is_not_client_abort(record: logging.LogRecord) -> bool:
 
 
 def kind_of(record: logging.LogRecord) -> Kind:
-    """Returns the kind of a record: the name of its logger, and its text before values are inserted."""
+    """Returns the kind of a record: the name of its logger, and the template of its message."""
     # The text must not depend on the client: with a new kind for each record, a client would reach no limit.
     return record.name, str(record.msg.get("event", "")) if isinstance(record.msg, dict) else describe_record(record)
 

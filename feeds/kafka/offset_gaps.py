@@ -32,8 +32,9 @@ class OffsetGaps:
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
         """Reports each partition whose new records do not begin at the expected offset.
 
-        The first expected offset is the committed offset. Later it is the offset after the last record of the previous
-        call. `records` are the new records of one read, in order. Partitions that are not in `assigned` are ignored.
+        At the first call, the expected offset of a partition is the committed offset. At later calls, it is the offset
+        after the partition's last record. `records` are the new records of one read, in order. Partitions that are not
+        in `assigned` are ignored.
         """
         firsts: dict[int, int] = {}
         lasts: dict[int, int] = {}

@@ -84,7 +84,7 @@ class WorkerProgress:
     def max_pending_except(self, late: Collection[int], share: int) -> int:
         """Returns the highest number of pending updates of any worker.
 
-        Before the comparison, the pending updates of each worker in `late` are divided by `share`.
+        The number of each worker in `late` is first divided by `share`.
         """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 

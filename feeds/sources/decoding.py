@@ -122,7 +122,10 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns `timestamp`, in unix microseconds. Raises BadMessage if it is before 2001 or not below MAX_NUMBER."""
+    """Checks a time in unix microseconds, and returns it unchanged.
+
+    Raises BadMessage if the time is before 2001, or is MAX_NUMBER or more.
+    """
     # Redis and clients cannot hold larger numbers exactly.
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")

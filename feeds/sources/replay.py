@@ -5,8 +5,8 @@ Pure: the lines are an argument. A file has a header with columns in any order, 
     symbol,time,price,size                   one trade per line; size is optional
     date,open,high,low,close,volume          one bar per line, of a day or less; a column symbol is optional
 
-A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a unix time tells its unit. An ISO
-8601 time without an offset is in UTC. All times of a file have the same form.
+A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The number of digits tells the
+unit of a unix time. An ISO 8601 time without an offset is in UTC. All times of a file have the same form.
 """
 
 import csv

@@ -89,7 +89,7 @@ class Evaluator:
         return self._watches[symbol]
 
     def _apply_reached(self, watch: Watch, update: Update, received_ms: int) -> None:
-        """Evaluates the newest update of a symbol if the update reaches levels, or if alerts wait for it."""
+        """Evaluates the newest update of a symbol for alerts whose levels it reaches or that waited for it."""
         watch.extremes.add(update)
         slots = watch.reached(update)
         for slot in slots:

@@ -154,9 +154,10 @@ class UserLists:
         return UserLists(tuple(each for each in self.lists if each.key != key))
 
     def shift(self, key: int, by: int) -> "UserLists":
-        """Returns a copy in which the list with this key is moved `by` places to the right. Raises NoSuchList.
+        """Returns a copy in which one list has another place. Raises NoSuchList.
 
-        A negative number moves the list to the left. The move stops at the first and at the last place.
+        `by` is the number of places that the list moves to the right; a negative number moves it to the left. The move
+        stops at the first and at the last place.
         """
         named_list = self.find(key)
         rest = [each for each in self.lists if each.key != key]

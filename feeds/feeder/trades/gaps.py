@@ -22,8 +22,8 @@ class Gap(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct):
     """Counts what happened to the trades of a source.
 
-    `past` counts older trades that were left out at the start. The metrics in `feeds.metrics` explain the other fields:
-    for example, FEED_REPEATS explains `repeats`.
+    `past` counts past trades that were not published because the feed of their symbol began with a newer trade. The
+    metrics in `feeds.metrics` explain the other fields: for example, FEED_REPEATS explains `repeats`.
     """
 
     trades: int = 0

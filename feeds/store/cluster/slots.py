@@ -120,7 +120,7 @@ class SlotMap:
                 self.known = [*self.known, node]
 
     def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
-        """Replaces the map by the reply of the node `asked` to the command CLUSTER SLOTS.
+        """Builds the map anew from a reply to the command CLUSTER SLOTS. The node `asked` has sent the reply.
 
         Each item of the reply is a list: first slot, last slot, master, replicas. A node is a list that begins with
         host and port.

@@ -35,8 +35,9 @@ class Result(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result of one attempt. `error` is a text for the person, whose first MAX_ERROR_LENGTH characters are stored.
+    """The result of one attempt.
 
+    `error` is a text for the person. The database keeps the first MAX_ERROR_LENGTH characters of this text.
     `wait` is the number of seconds that the receiver asked to wait; None if it did not ask.
     """
 

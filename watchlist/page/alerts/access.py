@@ -30,6 +30,6 @@ def require_account(view: Callable[[HttpRequest, User], HttpResponse]) -> Callab
 
 
 def read_key(text: str) -> int | None:
-    """Converts a text from a form or an address to the key of a database row; None if the text is not a number."""
+    """Returns the key of a database row that a form or a URL contains as text; None if the text is not a number."""
     is_key = text.isascii() and text.isdecimal() and len(text) <= MAX_KEY_DIGITS
     return int(text) if is_key else None
