@@ -193,4 +193,4 @@ class Worker(threading.Thread):
             (metrics.DELAY, now - produced_ms / 1e3),
         ):
             if seconds >= 0:
-                histogram.observe(seconds)
+                histogram.observe_batch(seconds, batch.size)

@@ -92,6 +92,21 @@ def test_a_stalled_worker_is_logged_once_keeps_its_partitions_and_the_others_con
     assert events.index("partitions revoked") > events.index("worker resumed")
 
 
+def test_ages_and_delays_count_each_update_of_a_write(run: Run, produce: Produce):
+    updates = make_updates(5)
+    before = [observed(name) for name in ("age", "delay")]
+    produce(*updates)
+    running = run(workers=1)
+    wait_until(lambda: observed("age") == before[0] + len(updates))
+    assert running.stop() is True
+    assert observed("delay") == before[1] + len(updates)
+
+
+def observed(name: str) -> float:
+    """How many updates a histogram of the processor has counted."""
+    return REGISTRY.get_sample_value(f"stockwatch_processor_{name}_seconds_count") or 0.0
+
+
 def pending_by_worker(running: RunningProcessor) -> dict[int, int]:
     """The pending updates of each worker that has any."""
     return running.processor._progress.stalled(-1.0, 0.0)
