@@ -29,11 +29,12 @@ def resolve_with_system(host: str, port: int) -> list[str]:
 def find_addresses(host: str, port: int, seconds: float, resolve: Resolve = resolve_with_system) -> list[Address]:
     """Returns the addresses of a host name, each once. Waits at most `seconds` seconds. Raises LookupFailed."""
     deadline = time.monotonic() + seconds
-    if not _slots.acquire(timeout=seconds):
+    slots = _slots
+    if not slots.acquire(timeout=seconds):
         raise LookupFailed("too many host names are being looked up")
     results: queue.SimpleQueue[Sequence[str] | None] = queue.SimpleQueue()
     # A daemon thread, because `getaddrinfo` has no time limit and must not delay the end of the process.
-    threading.Thread(target=_resolve, args=(resolve, host, port, results), daemon=True).start()
+    threading.Thread(target=_resolve, args=(resolve, host, port, results, slots), daemon=True).start()
     try:
         texts = results.get(timeout=max(deadline - time.monotonic(), 0.0))
     except queue.Empty:
@@ -43,10 +44,16 @@ def find_addresses(host: str, port: int, seconds: float, resolve: Resolve = reso
     return list(dict.fromkeys(map(read_address, texts)))
 
 
-def _resolve(resolve: Resolve, host: str, port: int, results: "queue.SimpleQueue[Sequence[str] | None]") -> None:
+def _resolve(
+    resolve: Resolve,
+    host: str,
+    port: int,
+    results: "queue.SimpleQueue[Sequence[str] | None]",
+    slots: threading.BoundedSemaphore,
+) -> None:
     try:
         results.put(resolve(host, port))
     except (OSError, ValueError):  # ValueError: a label of the name is empty or too long
         results.put(None)
     finally:
-        _slots.release()
+        slots.release()
