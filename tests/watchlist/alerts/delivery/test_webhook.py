@@ -162,6 +162,19 @@ def test_only_some_lookups_run_at_once(monkeypatch):
     ]
 
 
+def test_a_lookup_that_ends_late_releases_the_slot_that_it_took(monkeypatch):
+    taken, later = threading.BoundedSemaphore(1), threading.BoundedSemaphore(1)
+    answered = threading.Event()
+    monkeypatch.setattr(name_lookup, "_slots", taken)
+    with pytest.raises(LookupFailed, match="no name server answered"):
+        find_addresses("slow.test", 80, 0.0, lambda *_: ["127.0.0.1"] if answered.wait(60) else [])
+    monkeypatch.setattr(name_lookup, "_slots", later)
+    later.acquire()
+    answered.set()
+    assert taken.acquire(timeout=60)
+    assert not later.acquire(blocking=False)
+
+
 def test_the_next_address_is_tried_if_one_refuses():
     with WebhookReceiver() as receiver:
         client = WebhookClient([ip_network("127.0.0.0/8")], lambda *_: ["127.0.0.3", "127.0.0.1"])
